@@ -190,6 +190,43 @@ describe("a model that was trained", () => {
     await model.close();
   });
 
+  it.each(["", "-run"])(
+    "answers the call under way when it is closed, and names a later one%s",
+    async (from) => {
+      const model = await faceid.loadModel(from === "" ? models : run);
+      const [embedding] = await model.embed([photo(0, 0)]);
+      const underWay = model.verify(photo(0, 0), photo(1, 0));
+      await Promise.all([model.close(), model.close()]);
+      expect((await underWay).probability).toBeGreaterThanOrEqual(0);
+      const closed = { code: "CONFIG_INVALID", message: `the model ${model.path} is closed` };
+      for (const late of [
+        () => model.verify(photo(0, 0), photo(1, 0)),
+        () => model.embed([photo(0, 0)]),
+        () => model.compare(embedding!, embedding!),
+        () => model.compareAll([[embedding!, embedding!]]),
+      ]) {
+        await expect(late()).rejects.toMatchObject(closed);
+      }
+    },
+  );
+
+  it("refuses what is no embedding, by its value", async () => {
+    await using model = await faceid.loadModel(models);
+    const [one] = (await model.embed([photo(0, 0)])) as [Float32Array];
+    const wrong = (message: string) => ({ code: "CONFIG_INVALID", message });
+    await expect(model.compare(one, undefined as never)).rejects.toMatchObject(
+      wrong("an embedding: got undefined, expected a Float32Array"),
+    );
+    await expect(model.compare(photo(0, 0) as never, one)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining("expected a Float32Array"),
+    });
+    await expect(model.compareAll([one, one] as never)).rejects.toMatchObject(
+      wrong("compareAll, the pairs: 0: got Float32Array of 512 bytes, expected a list of two embeddings"),
+    );
+    expect(await model.compare([...one] as never, one)).toBe(await model.compare(one, one));
+  });
+
   it("runs by its signatures", async () => {
     const model = await faceid.loadSignatures(join(models, "1"));
     const zeros = faceid.float32([1, 96, 96, 3], new Float32Array(96 * 96 * 3));
@@ -200,7 +237,17 @@ describe("a model that was trained", () => {
       message: "the input input_image of embed is missing",
     });
     await expect(model.run("classify", new Map())).rejects.toMatchObject({ code: "MODEL_UNSUPPORTED" });
+    await expect(model.run("embed", { input_image: zeros } as never)).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringContaining("expected a Map of tensors by name"),
+    });
+    const underWay = model.run("embed", new Map([["input_image", zeros]]));
     await model.close();
+    expect((await underWay).get("embedding")?.shape).toEqual([1, 128]);
+    await expect(model.run("embed", new Map([["input_image", zeros]]))).rejects.toMatchObject({
+      code: "CONFIG_INVALID",
+      message: expect.stringMatching(/^the model .* is closed$/),
+    });
   });
 
   it("is served with one interface where the other is off", async () => {

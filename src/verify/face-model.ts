@@ -6,6 +6,7 @@ import { readsAnySize } from "../artifact/description.ts";
 import type { FalseAcceptRate } from "../artifact/rates.ts";
 import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
+import { OpenCalls } from "../base/open-calls.ts";
 import { float32 } from "../base/tensor.ts";
 import { requireContent } from "../image/blank.ts";
 import { cropDoubt } from "../image/crops.ts";
@@ -47,6 +48,15 @@ export interface VerifyOptions {
 const verifyOptions = z.strictObject({
   far: given.far.optional(),
 } satisfies Record<keyof VerifyOptions, z.ZodType>);
+
+const numbers = z.custom<Float32Array>(
+  (value) => Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)),
+  "a Float32Array",
+);
+const pairOfEmbeddings = z.custom<readonly [Float32Array, Float32Array]>(
+  (value) => Array.isArray(value) && value.length === 2,
+  "a list of two embeddings",
+);
 
 /** Photographs in one run of the network. */
 const BATCH = 16;
@@ -93,9 +103,11 @@ async function decodeFaces(
 
 /**
  * @param size how many numbers an embedding of the model has
- * @throws FaceError `SHAPE_MISMATCH` for an embedding of another size, or with a number that is not finite.
+ * @throws FaceError `SHAPE_MISMATCH` for an embedding of another size, or with a number that is not finite; `CONFIG_INVALID` for what is
+ *   no list of numbers.
  */
 export function checkEmbedding(embedding: Float32Array, size: number): void {
+  checkOptions("an embedding", numbers, embedding);
   if (embedding.length !== size) {
     throw new FaceError(
       "SHAPE_MISMATCH",
@@ -119,6 +131,7 @@ function decided(probability: number, decision: Decision): Omit<Verification, "p
 /** A loaded model; `await using` or `close()` frees its threads. */
 export class FaceModel implements AsyncDisposable {
   readonly #opened: OpenedModel;
+  readonly #calls = new OpenCalls(() => `the model ${this.path}`);
 
   /** Use `loadModel`. */
   constructor(opened: OpenedModel) {
@@ -166,6 +179,10 @@ export class FaceModel implements AsyncDisposable {
   async embed(photos: readonly Photo[]): Promise<Float32Array[]> {
     checkOptions("embed, the photographs", z.array(given.other), photos);
     for (const [i, photo] of photos.entries()) checkPhoto(`embed, photograph ${i + 1}`, photo);
+    return await this.#calls.run(() => this.#embed(photos));
+  }
+
+  async #embed(photos: readonly Photo[]): Promise<Float32Array[]> {
     const starts = Array.from({ length: Math.ceil(photos.length / BATCH) }, (_, i) => i * BATCH);
     const batches: Float32Array[][] = [];
     const { concurrency } = this.#embedder;
@@ -181,7 +198,8 @@ export class FaceModel implements AsyncDisposable {
   /**
    * Compares two embeddings of this model.
    * @returns the probability that they are of one person, in [0, 1].
-   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite; `CONFIG_INVALID` for what is
+   *   no embedding.
    */
   async compare(left: Float32Array, right: Float32Array): Promise<number> {
     return (await this.compareAll([[left, right]]))[0]!;
@@ -189,6 +207,11 @@ export class FaceModel implements AsyncDisposable {
 
   /** Compares many pairs of embeddings at once; see `compare`. */
   async compareAll(pairs: readonly (readonly [Float32Array, Float32Array])[]): Promise<Float32Array> {
+    checkOptions("compareAll, the pairs", z.array(pairOfEmbeddings), pairs);
+    return await this.#calls.run(() => this.#compareAll(pairs));
+  }
+
+  async #compareAll(pairs: readonly (readonly [Float32Array, Float32Array])[]): Promise<Float32Array> {
     const verifier = this.#embedder;
     const size = verifier.embeddingSize;
     const rows = (side: 0 | 1) => {
@@ -212,8 +235,11 @@ export class FaceModel implements AsyncDisposable {
     checkPhoto("verify, the first photograph", left);
     checkPhoto("verify, the second photograph", right);
     checkOptions("verify", verifyOptions, options);
-    const { far } = options;
-    const decision = requireDecision(this.#opened.calibration, far);
+    const decision = requireDecision(this.#opened.calibration, options.far);
+    return await this.#calls.run(() => this.#verify(left, right, decision));
+  }
+
+  async #verify(left: Photo, right: Photo, decision: Decision | undefined): Promise<Verification> {
     const [one, other] = await Promise.all([left, right].map((photo) => this.#decode([photo])));
     const probability = await this.#score(one!.images, other!.images);
     const warnings = [...one!.warnings, ...other!.warnings];
@@ -224,8 +250,9 @@ export class FaceModel implements AsyncDisposable {
     };
   }
 
+  /** Waits for the calls under way and frees the threads; later calls fail with `CONFIG_INVALID`. Closing again does nothing. */
   close(): Promise<void> {
-    return Promise.resolve(this.#opened.verifier[Symbol.asyncDispose]());
+    return this.#calls.close(() => this.#opened.verifier[Symbol.asyncDispose]());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -245,7 +272,7 @@ export class FaceModel implements AsyncDisposable {
     both.set(right, left.length);
     const values = await verifier.embed(both, 2);
     const size = this.embeddingSize;
-    return await this.compare(values.subarray(0, size), values.subarray(size));
+    return (await this.#compareAll([[values.subarray(0, size), values.subarray(size)]]))[0]!;
   }
 
   async #embedBatch(photos: readonly Photo[]): Promise<Float32Array[]> {

@@ -5,6 +5,7 @@ import { answeredRate, type CalibrationRecord } from "../artifact/calibration.ts
 import { type FalseAcceptRate, roundedScore } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
+import { OpenCalls } from "../base/open-calls.ts";
 import {
   chooseFace,
   FACE_CHOICES,
@@ -146,6 +147,25 @@ const verifyOptions = z.strictObject({
   far: given.far.optional(),
 } satisfies Record<keyof PhotoVerifyOptions, z.ZodType>);
 
+/** Sums of products of float32 numbers pass a cosine's ends by less than what is rounded off. */
+const similarityFrom = (least: number, measure: string) =>
+  z.custom<number>(
+    (value) => typeof value === "number" && roundedScore(value) >= least && roundedScore(value) <= 1,
+    `a ${measure}, from ${least} to 1`,
+  );
+const SIMILARITIES = { cosine: similarityFrom(-1, "cosine"), probability: similarityFrom(0, "probability") };
+
+/** @throws FaceError `SHAPE_MISMATCH` for an embedding of zeros alone, which points nowhere. */
+function ofLengthOne(embedding: Float32Array): Float32Array {
+  const length = Math.sqrt(embedding.reduce((sum, value) => sum + value * value, 0));
+  if (length === 0) {
+    throw new FaceError("SHAPE_MISMATCH", "an embedding of zeros alone has no similarity to another", {
+      hint: "pass what embed gave; an array that was made and never filled is all zeros",
+    });
+  }
+  return Float32Array.from(embedding, (value) => value / length);
+}
+
 /** A failure that concerns one photograph. */
 export class PhotoError extends FaceError {
   /** The photograph's path, or its place among the photographs given. */
@@ -176,9 +196,7 @@ export class PhotoModel implements AsyncDisposable {
   readonly #comparer: FaceComparer;
   readonly #pipeline: FacePipeline | undefined;
   readonly #detects: boolean;
-  /** Calls that are under way; the sessions are freed after them. */
-  readonly #running = new Set<Promise<unknown>>();
-  #closing: Promise<void> | undefined;
+  readonly #calls = new OpenCalls(() => `the model ${this.name}`);
 
   /** Use `loadFaceModel`. */
   constructor(comparer: FaceComparer, pipeline: FacePipeline | undefined, detects: boolean) {
@@ -237,7 +255,7 @@ export class PhotoModel implements AsyncDisposable {
     checkPhoto("faces, the photograph", photo);
     checkOptions("faces", facesOptions, options);
     const { limits } = options;
-    const { photograph, faces } = await this.#call(() => this.#find(photo));
+    const { photograph, faces } = await this.#calls.run(() => this.#find(photo));
     return { photograph, faces: faces.map((face) => this.#judged(face, limits).told) };
   }
 
@@ -250,7 +268,7 @@ export class PhotoModel implements AsyncDisposable {
     checkPhoto("embed, the photograph", photo);
     checkOptions("embed", embedOptions, options);
     const { embed } = this.#embedding;
-    return await this.#call(async () => {
+    return await this.#calls.run(async () => {
       const read = await this.#read(photo, nameOf(photo, "the photograph"), options);
       return { ...read, embedding: read.embedding ?? (await embed(read.crop)) };
     });
@@ -263,7 +281,7 @@ export class PhotoModel implements AsyncDisposable {
   async read(photo: Photo, options: PhotoOptions = {}): Promise<ReadPhoto> {
     checkPhoto("read, the photograph", photo);
     checkOptions("read", embedOptions, options);
-    return await this.#call(() => this.#read(photo, nameOf(photo, "the photograph"), options));
+    return await this.#calls.run(() => this.#read(photo, nameOf(photo, "the photograph"), options));
   }
 
   /**
@@ -294,7 +312,7 @@ export class PhotoModel implements AsyncDisposable {
     checkPhoto("readFaces, the photograph", photo);
     checkOptions("readFaces", readFacesOptions, options);
     const what = nameOf(photo, "the photograph");
-    if (!this.#detects) return [await this.#call(() => this.#read(photo, what, {}))];
+    if (!this.#detects) return [await this.#calls.run(() => this.#read(photo, what, {}))];
     return await this.#named(what, async () => {
       const found = await this.#find(photo);
       const { limits, strict = false } = options;
@@ -312,21 +330,29 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   /**
-   * How alike two embeddings of this model are, as `measure` says; larger means more alike.
-   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, or with numbers that are not finite;
-   *   `MODEL_UNSUPPORTED` for a model that gives no embeddings.
+   * How alike two embeddings of this model are, as `measure` says; larger means more alike. A cosine does not depend on their
+   * lengths, so the mean of several embeddings may be given.
+   * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, with numbers that are not finite, or, for a cosine, all
+   *   zero; `CONFIG_INVALID` for what is no embedding; `MODEL_UNSUPPORTED` for a model that gives none.
    */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
-    return await this.#call(() => this.#similarity(a, b));
+    return await this.#calls.run(async () => {
+      const { embeddingSize } = this.#embedding;
+      for (const embedding of [a, b]) checkEmbedding(embedding, embeddingSize);
+      if (this.measure !== "cosine") return await this.#similarity(a, b);
+      return await this.#similarity(ofLengthOne(a), ofLengthOne(b));
+    });
   }
 
   /**
    * Says what a similarity means.
-   * @throws FaceError `CONFIG_INVALID` for a rate that the model is not calibrated for, `MODEL_UNSUPPORTED` for a model
-   *   without a calibration record.
+   * @param similarity as `similarity` gives it: from -1 to 1 for a cosine, from 0 to 1 for a probability.
+   * @throws FaceError `CONFIG_INVALID` for a number that is no similarity and for a rate that the model is not calibrated for,
+   *   `MODEL_UNSUPPORTED` for a model without a calibration record.
    */
   decide(similarity: number, far?: number | undefined): PhotoDecision {
     const { calibration } = this;
+    checkOptions("decide, the similarity", SIMILARITIES[this.measure], similarity);
     checkOptions("decide, far", given.far.optional(), far);
     const decision = requireDecision(calibration, far);
     if (decision === undefined) {
@@ -350,7 +376,7 @@ export class PhotoModel implements AsyncDisposable {
     // A rate that cannot be answered is refused before any work.
     this.decide(0, options.far);
     const { far, ...wish } = options;
-    return await this.#call(async () => await this.#compare(...(await this.#readPair(a, b, wish)), far));
+    return await this.#calls.run(async () => await this.#compare(...(await this.#readPair(a, b, wish)), far));
   }
 
   /**
@@ -365,7 +391,7 @@ export class PhotoModel implements AsyncDisposable {
     if (!isOpened(a)) checkPhoto("readPair, the first photograph", a);
     if (!isOpened(b)) checkPhoto("readPair, the second photograph", b);
     checkOptions("readPair", readPairOptions, options);
-    return await this.#call(() => this.#readPair(a, b, options));
+    return await this.#calls.run(() => this.#readPair(a, b, options));
   }
 
   async #readPair(
@@ -388,7 +414,7 @@ export class PhotoModel implements AsyncDisposable {
 
   /** `verify` for photographs that `read` or `embed` of this model has read already. */
   async compare(a: ReadPhoto, b: ReadPhoto, far?: number | undefined): Promise<PhotoVerification> {
-    return await this.#call(() => this.#compare(a, b, far));
+    return await this.#calls.run(() => this.#compare(a, b, far));
   }
 
   async #compare(a: ReadPhoto, b: ReadPhoto, far: number | undefined): Promise<PhotoVerification> {
@@ -403,8 +429,7 @@ export class PhotoModel implements AsyncDisposable {
 
   /** Waits for the calls under way and frees the sessions; later calls fail with `CONFIG_INVALID`. Closing again does nothing. */
   close(): Promise<void> {
-    this.#closing ??= this.#free();
-    return this.#closing;
+    return this.#calls.close(() => this.#free());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -412,33 +437,13 @@ export class PhotoModel implements AsyncDisposable {
   }
 
   async #free(): Promise<void> {
-    await Promise.allSettled(this.#running);
     await this.#comparer[Symbol.asyncDispose]();
     await this.#pipeline?.close();
   }
 
-  /**
-   * Runs a whole call, which `close` waits for.
-   * @throws FaceError `CONFIG_INVALID` where the model was closed before.
-   */
-  async #call<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#closing !== undefined) {
-      throw new FaceError("CONFIG_INVALID", `the model ${this.name} is closed`, {
-        hint: "load it again, or close it after the last call",
-      });
-    }
-    const running = work();
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
-  }
-
-  /** As `#call`; errors of the work name the photograph. */
+  /** A call whose errors name the photograph. */
   async #named<T>(what: string, work: () => Promise<T>): Promise<T> {
-    return await this.#call(() => namedErrors(what, work));
+    return await this.#calls.run(() => namedErrors(what, work));
   }
 
   /** The detector's part of a call. */
