@@ -106,6 +106,26 @@ describe("a wrong value", () => {
     ],
     ["log", () => faceid.resume("x", { log: (() => 0) as never }), /log: got a function/],
     ["config", () => faceid.train({ folder: "x" } as never), /config: got undefined, expected an object/],
+    [
+      "identify's model",
+      () => faceid.identify({ model: 1, gallery: 2 } as never, "a.jpg" as never, nothing),
+      /^identify, the model: got {"model":1,"gallery":2}, expected the model of openGallery/,
+    ],
+    [
+      "identifyPhotos' model",
+      () => faceid.identifyPhotos("x" as never, {} as never, ["a.jpg"]),
+      /^identifyPhotos, the model: got "x"/,
+    ],
+    [
+      "enrolPhotos' gallery",
+      () => faceid.enrolPhotos("./people" as never, "Ann", ["a.jpg"]),
+      /^enrolPhotos, the gallery: got "\.\/people", expected what openGallery or createGallery gave$/,
+    ],
+    [
+      "enrolFolder's gallery",
+      () => faceid.enrolFolder("./people" as never, "test"),
+      /^enrolFolder, the gallery: got "\.\/people", expected what openGallery or createGallery gave$/,
+    ],
     ["everything", () => faceid.train(nothing), /train: got undefined, expected an object/],
   ])("of %s is named", async (_, call, message) => {
     const error = await Promise.resolve()

@@ -5,7 +5,6 @@ import {
   chmod,
   constants,
   copyFile,
-  mkdir,
   mkdtemp,
   readdir,
   rm,
@@ -378,8 +377,8 @@ async function requireDatabase(folder: string): Promise<void> {
 
 /** Any permission to write. */
 const WRITABLE = 0o222;
-/** What is made of a copy, for its owner alone. */
-const OWN = { folder: 0o700, file: 0o600 };
+/** Permissions of a copied file. The folder around the copy is open to its owner alone. */
+const OWN_FILE = 0o600;
 
 /**
  * Whether a gallery cannot be written to; undefined where it can. PGlite keeps to the permissions even for a user who need not,
@@ -408,14 +407,14 @@ const openFailure = (folder: string, error: unknown) => {
 
 /** Copies a folder; the copies may be written to, whatever the permissions of the originals. */
 async function copyWritable(from: string, to: string): Promise<void> {
-  await mkdir(to, { recursive: true, mode: OWN.folder });
+  await makeFolder(to);
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)];
     if (entry.isDirectory()) {
       await copyWritable(source, target);
     } else {
       await copyFile(source, target);
-      await chmod(target, OWN.file);
+      await chmod(target, OWN_FILE);
     }
   }
 }

@@ -13,7 +13,7 @@ import type { GalleryIndex, IndexOptions } from "../gallery/gallery.ts";
 import { type PersonChanges, personName } from "../gallery/people.ts";
 import { digestOfPhoto } from "../gallery/photo-box.ts";
 import { readImageFile } from "../image/decode.ts";
-import { searchGallery, thresholdOf } from "../verify/identify.ts";
+import { openedGiven, searchGallery, thresholdOf } from "../verify/identify.ts";
 import { indexed, type OpenedGallery } from "./gallery.ts";
 import { findUnlike, type Unlike } from "./gallery-unlike.ts";
 import { noneThere } from "./photos-in.ts";
@@ -342,13 +342,18 @@ export async function peopleIn(folder: string) {
   return { people, unused: leftOut, remarks };
 }
 
+function checkEnrolment(opened: OpenedGallery, options: EnrolOptions): void {
+  checkOptions("enrolFolder", enrolOptions, options);
+  checkOptions("enrolFolder, the gallery", openedGiven, opened);
+}
+
 /** `enrolFolder` of people that were listed. */
 export async function enrolPeople(
   opened: OpenedGallery,
   { people, unused, remarks }: Awaited<ReturnType<typeof peopleIn>>,
   options: EnrolOptions & Pick<PersonChanges, "consent" | "expiresAt"> = {},
 ): Promise<EnrolSummary> {
-  checkOptions("enrolFolder", enrolOptions, options);
+  checkEnrolment(opened, options);
   const { consent, expiresAt, ...rest } = options;
   const summary = await enrolAll(opened, people, rest, { consent, expiresAt });
   return { ...summary, unused, remarks };
@@ -364,6 +369,7 @@ export async function enrolFolder(
   folder: string,
   options: EnrolOptions & Pick<PersonChanges, "consent" | "expiresAt"> = {},
 ): Promise<EnrolSummary> {
+  checkEnrolment(opened, options);
   return await enrolPeople(opened, await peopleIn(folder), options);
 }
 
@@ -385,6 +391,7 @@ export async function enrolPhotos(
     enrolOptions.extend({ notes: z.record(z.string(), z.unknown()).optional() }),
     options,
   );
+  checkOptions("enrolPhotos, the gallery", openedGiven, opened);
   const { consent, expiresAt, notes, ...rest } = options;
   const changes = { consent, expiresAt, notes };
   const spelled = personName(name);

@@ -4,11 +4,11 @@ import { basename, resolve } from "node:path";
 import { z } from "zod";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { OpenCalls } from "../base/open-calls.ts";
 import type { TensorMap } from "../base/tensor.ts";
 import type { Signature } from "../savedmodel/signature.ts";
 import { runUntil } from "../serving/engine/servable.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
+import { OpenCalls } from "../verify/open-calls.ts";
 
 /** A model whose signatures can be run. */
 export interface SignatureModel extends AsyncDisposable {

@@ -6,7 +6,6 @@ import { readsAnySize } from "../artifact/description.ts";
 import type { FalseAcceptRate } from "../artifact/rates.ts";
 import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { OpenCalls } from "../base/open-calls.ts";
 import { float32 } from "../base/tensor.ts";
 import { requireContent } from "../image/blank.ts";
 import { cropDoubt } from "../image/crops.ts";
@@ -15,6 +14,7 @@ import { resizeInto } from "../image/resize.ts";
 import type { ImageSettings } from "../image/settings.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { requireDecision } from "./decision.ts";
+import { OpenCalls } from "./open-calls.ts";
 import type { OpenedModel } from "./open-model.ts";
 
 /** A photograph: the path of an image file, or the file's content (JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM, PBM). */

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import type { Gallery, GalleryModel } from "../gallery/gallery.ts";
+import { Gallery, type GalleryModel } from "../gallery/gallery.ts";
 import {
   type Identification,
   type IdentifyOptions,
@@ -10,7 +10,7 @@ import {
   thresholdOf,
 } from "../gallery/matching.ts";
 import type { Photo } from "./face-model.ts";
-import type { PhotoFace, PhotoModel } from "./photo-model.ts";
+import { type PhotoFace, PhotoModel } from "./photo-model.ts";
 
 export {
   type IdentifiedPerson,
@@ -23,6 +23,21 @@ const identifyOptions = z.strictObject({
   fpir: given.far.optional(),
   candidates: given.count.optional(),
 } satisfies Record<keyof IdentifyOptions, z.ZodType>);
+
+const galleryGiven = z.custom<Gallery>(
+  (value) => value instanceof Gallery,
+  "the gallery of openGallery or createGallery",
+);
+const modelGiven = z.custom<PhotoModel>(
+  (value) => value instanceof PhotoModel,
+  "the model of openGallery, createGallery or loadFaceModel",
+);
+
+/** A gallery and its model, as `openGallery` gives them. */
+export const openedGiven = z.custom<{ readonly gallery: Gallery; readonly model: PhotoModel }>(
+  (value) => z.object({ gallery: galleryGiven, model: modelGiven }).safeParse(value).success,
+  "what openGallery or createGallery gave",
+);
 
 /** A face and who it may be. */
 export interface IdentifiedFace extends PhotoFace, Identification {}
@@ -67,6 +82,8 @@ export async function identify(
   options: IdentifyOptions = {},
 ): Promise<IdentifiedFace[]> {
   checkOptions("identify", identifyOptions, options);
+  checkOptions("identify, the model", modelGiven, model);
+  checkOptions("identify, the gallery", galleryGiven, gallery);
   gallery.requireModel(galleryModel(model));
   // A model that has no threshold is refused before any work.
   await thresholdOf(model, gallery, options.fpir);
@@ -92,6 +109,8 @@ export async function identifyPhotos(
 ): Promise<IdentifiedPhoto[]> {
   checkOptions("identifyPhotos, the photographs", z.array(z.unknown()), photos);
   checkOptions("identifyPhotos", identifyPhotosOptions, options);
+  checkOptions("identifyPhotos, the model", modelGiven, model);
+  checkOptions("identifyPhotos, the gallery", galleryGiven, gallery);
   const { onPhoto, signal, ...wanted } = options;
   const identified: IdentifiedPhoto[] = [];
   for (const [i, photo] of photos.entries()) {

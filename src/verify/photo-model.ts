@@ -5,7 +5,6 @@ import { answeredRate, type CalibrationRecord } from "../artifact/calibration.ts
 import { type FalseAcceptRate, roundedScore } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
-import { OpenCalls } from "../base/open-calls.ts";
 import {
   chooseFace,
   FACE_CHOICES,
@@ -26,6 +25,7 @@ import type { Pixels } from "../image/settings.ts";
 import { requireDecision } from "./decision.ts";
 import { type FaceComparer, noEmbeddings } from "./face-comparer.ts";
 import { checkEmbedding, type Photo } from "./face-model.ts";
+import { OpenCalls } from "./open-calls.ts";
 
 /** A face in a photograph, with what makes it unfit to be compared, in words. */
 export interface PhotoFace extends Face {

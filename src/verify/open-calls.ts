@@ -1,5 +1,5 @@
 /** @file The calls of something that can be closed: closing waits for those under way, and later ones are refused. */
-import { FaceError } from "./errors.ts";
+import { FaceError } from "../base/errors.ts";
 
 export class OpenCalls {
   readonly #what: () => string;
