@@ -6,7 +6,15 @@ import { describe, expect, it } from "vitest";
 import { TURNED_HEIC } from "../../test/support/heic.ts";
 import { plain, temporaryFolder } from "../../test/support/photos.ts";
 import type { FaceError } from "../base/errors.ts";
-import { decodeImage, decodePixels, decodeQuarter, encodeJpeg, encodePng, rasterizeSvg } from "./decode.ts";
+import {
+  decodeImage,
+  decodePixels,
+  decodeQuarter,
+  encodeJpeg,
+  encodePng,
+  rasterizeSvg,
+  readImageFile,
+} from "./decode.ts";
 import { profileOf } from "./heic.ts";
 import type { ImageSettings } from "./settings.ts";
 import { tiffOf } from "./tiff.ts";
@@ -251,6 +259,45 @@ describe("what cannot be read", () => {
       code: "IMAGE_UNREADABLE",
       message: `cannot read ${text}: not an image of a known format`,
     });
+  });
+
+  it.each([
+    [
+      `data:image/jpeg;base64,${"/9j/4AAQ".repeat(4000)}`,
+      "cannot read data:image/jpeg;base64,/9j/4AAQ/9j/4AAQ/…: it is a data URL, not a path",
+      /a program passes its bytes/,
+    ],
+    ["data:,", "cannot read data:,: it is a data URL, not a path", /save the picture to a file/],
+    [
+      "https://example.org/a.jpg",
+      "cannot read https://example.org/a.jpg: it is an address, not a path",
+      /download it/,
+    ],
+    ["S3://bucket/a.jpg", "cannot read S3://bucket/a.jpg: it is an address, not a path", /download it/],
+    ["file:///no/a.jpg", "cannot read file:///no/a.jpg: it is a file URL, not a path", /name the path alone/],
+    ["blob:nodedata:1f", /not a path$/, /the object's bytes/],
+    ["a\0.jpg", "cannot read a\0.jpg: the path holds a zero byte", /check the path/],
+  ])("says of what is no path what it is: %.30s", async (path, message, hint) => {
+    const expected = {
+      code: "IMAGE_UNREADABLE",
+      message: typeof message === "string" ? message : expect.stringMatching(message),
+      hint: expect.stringMatching(hint),
+    };
+    await expect(decodePixels(path)).rejects.toMatchObject(expected);
+    await expect(decodeImage(path, SMALL)).rejects.toMatchObject(expected);
+    await expect(readImageFile(path)).rejects.toMatchObject(expected);
+  });
+
+  it("reads a file whose name looks like an address", async () => {
+    const folder = await temporaryFolder();
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      await writeFile("data:a.png", await raw.clone().png().toBuffer());
+      expect((await decodePixels("data:a.png")).width).toBeGreaterThan(0);
+    } finally {
+      process.chdir(before);
+    }
   });
 
   it("refuses files that are empty, cut off, damaged or drawings", async () => {

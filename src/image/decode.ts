@@ -108,6 +108,32 @@ const isBroken = (reason: string | undefined) =>
   reason === SCANS_MISSING ||
   reason?.startsWith("damaged HEIC") === true;
 
+/** What an address is that was given as a path, and what to do, by how it begins. */
+const ADDRESSES: readonly (readonly [start: RegExp, reason: string, hint: string])[] = [
+  [
+    /^data:/i,
+    "it is a data URL, not a path",
+    "save the picture to a file and name that; a program passes its bytes",
+  ],
+  [/^blob:/i, "it is the address of an object in a program, not a path", "pass the object's bytes"],
+  [/^file:/i, "it is a file URL, not a path", "name the path alone; a program converts it by fileURLToPath"],
+  [/^[a-z][a-z0-9+.-]+:\/\//i, "it is an address, not a path", "download it first and name the file"],
+];
+
+/** Characters of a data URL that an error shows. */
+const SHOWN_OF_DATA = 40;
+
+/** Why a path names no file, where the path itself shows it. */
+function wrongPath(path: string): { readonly reason: string; readonly hint: string } | undefined {
+  if (path.includes("\0")) return { reason: "the path holds a zero byte", hint: "check the path" };
+  const address = ADDRESSES.find(([start]) => start.test(path));
+  return address && { reason: address[1], hint: address[2] };
+}
+
+/** A path as an error names it, without the content that it may carry. */
+const shownPath = (path: string) =>
+  /^data:/i.test(path) && path.length > SHOWN_OF_DATA ? `${path.slice(0, SHOWN_OF_DATA)}…` : path;
+
 /** What to do about an image that cannot be read. @param code the system's. */
 function hintFor(code: string | undefined, reason: string | undefined): string {
   if (code === "ENOENT") return "check the path";
@@ -119,18 +145,24 @@ function hintFor(code: string | undefined, reason: string | undefined): string {
   return "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, BMP, PGM, PPM and PBM can be read";
 }
 
+/** The system's codes for a path at which there is no file. */
+const ABSENT: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENAMETOOLONG", "ERR_INVALID_ARG_VALUE"]);
+
 /** Runs a step of decoding; its errors name the image. */
 async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const name = typeof source === "string" ? source : "the image";
+    const path = typeof source === "string" ? source : undefined;
+    const name = path === undefined ? "the image" : shownPath(path);
     const code = systemCode(error);
+    const wrong = path === undefined || !ABSENT.has(code) ? undefined : wrongPath(path);
     const said = messageOf(error).split("\n")[0];
     // libvips gives no reason for some damaged files, such as interlaced PNGs.
-    const reason = code === "ENOENT" ? "no such file" : said === UNKNOWN_REASON ? DAMAGED : said;
+    const reason =
+      wrong?.reason ?? (code === "ENOENT" ? "no such file" : said === UNKNOWN_REASON ? DAMAGED : said);
     throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
-      hint: hintFor(code, reason),
+      hint: wrong?.hint ?? hintFor(code, reason),
       cause: error,
     });
   }
