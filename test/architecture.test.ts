@@ -128,6 +128,11 @@ describe("architecture", () => {
     expect(base.length).toBeLessThanOrEqual(12);
   });
 
+  it("names no type of Node that newer declarations have dropped, so that programs compile against them", () => {
+    const dropped = /\bTransferListItem\b/;
+    expect(files.filter((path) => dropped.test(readFileSync(join(SOURCE, path), "utf8")))).toEqual([]);
+  });
+
   it("makes folders by makeFolder, which ends also where the system takes none", () => {
     const recursive = /mkdir(?:Sync)?\([^;]*recursive: true/;
     const own = files.filter(

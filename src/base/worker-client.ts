@@ -1,5 +1,5 @@
 /** @file Typed calls to worker threads: the client, the loop in the thread that answers it, and a pool of threads. */
-import { parentPort, type TransferListItem, type Worker, workerData } from "node:worker_threads";
+import { parentPort, type Transferable, type Worker, workerData } from "node:worker_threads";
 import { asFaceError, type ErrorCode, FaceError, messageOf } from "./errors.ts";
 import { platformFailure } from "./platform.ts";
 import { startWorker, type ThreadLimits } from "./worker.ts";
@@ -34,9 +34,9 @@ const CLOSE = -1;
 /** An answer whose memory moves to the caller instead of being copied. */
 export class Moved<T> {
   readonly answer: T;
-  readonly buffers: readonly TransferListItem[];
+  readonly buffers: readonly Transferable[];
 
-  constructor(answer: T, buffers: readonly TransferListItem[]) {
+  constructor(answer: T, buffers: readonly Transferable[]) {
     this.answer = answer;
     this.buffers = buffers;
   }
@@ -193,7 +193,7 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
   call<K extends keyof C & string>(
     name: K,
     args: Arguments<C, K>,
-    transfer: readonly TransferListItem[] = [],
+    transfer: readonly Transferable[] = [],
   ): Promise<Answer<C, K>> {
     if (!this.alive) return Promise.reject(this.#failure ?? this.#closed());
     const id = ++this.#lastId;
@@ -302,7 +302,7 @@ export class WorkerPool<C extends Calls<C>> implements AsyncDisposable {
   call<K extends keyof C & string>(
     name: K,
     args: Arguments<C, K>,
-    transfer: readonly TransferListItem[] = [],
+    transfer: readonly Transferable[] = [],
   ): Promise<Answer<C, K>> {
     if (this.#isClosed)
       return Promise.reject(new FaceError("INTERNAL", "internal: the thread pool was closed"));
