@@ -168,3 +168,13 @@ it("shows a value that holds itself, and the beginning of a long one", async () 
     await expect(opened).rejects.toMatchObject({ message: expect.stringContaining(`got ${text}, expected`) });
   }
 });
+
+it.each(["opencv-sface", "opencv-sface-int8-fast"])(
+  "loadModel names the function that loads the pack %s",
+  async (name) => {
+    await expect(faceid.loadModel(name)).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      hint: `${name} is a model pack, for whole photographs: loadFaceModel("${name}")`,
+    });
+  },
+);

@@ -7,6 +7,7 @@ import type { FalseAcceptRate } from "../artifact/rates.ts";
 import { checkOptions, checkPath, checkPhoto, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { float32 } from "../base/tensor.ts";
+import { packModelNamed } from "../faces/packs/catalogue.ts";
 import { requireContent } from "../image/blank.ts";
 import { cropDoubt } from "../image/crops.ts";
 import { decodeInto, decodePixels } from "../image/decode.ts";
@@ -292,5 +293,12 @@ export class FaceModel implements AsyncDisposable {
 export async function loadModel(path: string): Promise<FaceModel> {
   checkPath("loadModel, the path", path);
   const { openModel } = await import("./open-model.ts");
-  return new FaceModel(await openModel(path));
+  try {
+    return new FaceModel(await openModel(path));
+  } catch (error) {
+    const isAbsent = error instanceof FaceError && error.code === "MODEL_NOT_FOUND";
+    if (!isAbsent || packModelNamed(path) === undefined) throw error;
+    const hint = `${path} is a model pack, for whole photographs: loadFaceModel("${path}")`;
+    throw new FaceError(error.code, error.message, { hint, cause: error });
+  }
 }
