@@ -43,10 +43,13 @@ async function looksLikeImage(path: string): Promise<boolean> {
 /** Lists a folder and those below it. */
 class Walk {
   readonly #root: string;
+  readonly #keepsBroken: boolean;
   readonly tally = new Tally();
 
-  constructor(root: string) {
+  /** @param keepsBroken whether a link that leads nowhere is a photograph where its name says so. */
+  constructor(root: string, keepsBroken = false) {
     this.#root = root;
+    this.#keepsBroken = keepsBroken;
   }
 
   /**
@@ -70,14 +73,15 @@ class Walk {
       }
       const at = join(path, name);
       const kind = entry.isSymbolicLink() ? await this.#follow(at, path, chain) : entry;
-      if (kind?.isDirectory()) this.#takeFolder(name, at, folders);
+      if (kind === "broken") files.push(name);
+      else if (kind?.isDirectory()) this.#takeFolder(name, at, folders);
       else if (kind?.isFile()) await this.#takeFile(name, at, files);
     }
     return { folders: folders.sort(byCode), files: files.sort(byCode), above: [...chain] };
   }
 
-  /** What a link leads to; undefined, and counted, where that is nothing or a folder above. */
-  async #follow(at: string, folder: string, chain: Set<string>): Promise<Stats | undefined> {
+  /** What a link leads to; undefined, and counted, where that is nothing or a folder above. `broken`: a photograph that is gone. */
+  async #follow(at: string, folder: string, chain: Set<string>): Promise<Stats | "broken" | undefined> {
     try {
       const about = await stat(at);
       if (!about.isDirectory()) return about;
@@ -86,6 +90,8 @@ class Walk {
       if (![...chain].some((each) => each === target || each.startsWith(target + sep))) return about;
       this.tally.add(REASONS.loop, at);
     } catch (error) {
+      const isGone = systemCode(error) !== "ELOOP" && kindByName(at) === "photograph";
+      if (isGone && this.#keepsBroken) return "broken";
       this.tally.add(systemCode(error) === "ELOOP" ? REASONS.loop : REASONS.broken, at);
     }
     return undefined;
@@ -131,8 +137,8 @@ export interface RootEntries extends Entries {
  * Names of the folders and photographs directly in a folder.
  * @throws FaceError `DATASET_NOT_FOUND` when the folder does not exist, `DATASET_INVALID` when it cannot be read.
  */
-export async function listFolder(path: string): Promise<RootEntries> {
-  const walk = new Walk(path);
+export async function listFolder(path: string, keepsBroken = false): Promise<RootEntries> {
+  const walk = new Walk(path, keepsBroken);
   try {
     const { folders, files } = await walk.entries("", []);
     return { folders, files, leftOut: walk.tally.list() };
@@ -156,14 +162,18 @@ export async function listFolder(path: string): Promise<RootEntries> {
 }
 
 /** The photographs of each of the named folders, in the same order. */
-export async function listPeople(root: string, names: readonly string[]): Promise<Folder[]> {
+export async function listPeople(
+  root: string,
+  names: readonly string[],
+  keepsBroken = false,
+): Promise<Folder[]> {
   const above = [await realpath(root)];
   const folders = new Array<Folder>(names.length);
   // Each reader takes the next name: a promise for each of 100,000 folders would take more memory than their photographs.
   const waiting = names.entries();
   const read = async (): Promise<void> => {
     for (const [index, name] of waiting) {
-      const walk = new Walk(root);
+      const walk = new Walk(root, keepsBroken);
       const { files, direct } = await walk.photographs(name, above);
       folders[index] = { name, files, direct, leftOut: walk.tally.list() };
     }
@@ -174,11 +184,13 @@ export async function listPeople(root: string, names: readonly string[]): Promis
 
 /**
  * Paths of all photographs in a folder and below it.
+ * @param keepsBroken whether links that lead nowhere are among them where their names are those of photographs: for jobs that
+ *   say of each photograph why it was left out.
  * @throws FaceError as `listFolder`.
  */
-export async function listPhotographs(root: string): Promise<string[]> {
-  const { folders, files } = await listFolder(root);
-  const people = await listPeople(root, folders);
+export async function listPhotographs(root: string, keepsBroken = false): Promise<string[]> {
+  const { folders, files } = await listFolder(root, keepsBroken);
+  const people = await listPeople(root, folders, keepsBroken);
   const below = people.flatMap(({ name, files: inside }) => inside.map((file) => join(name, file)));
   return [...files, ...below].map((path) => join(root, path));
 }

@@ -1,4 +1,5 @@
 /** @file The only door to sharp: image files to pixels, pixels and SVG to image files. */
+import { lstat } from "node:fs/promises";
 import type { Sharp, SharpOptions } from "sharp";
 import sharp from "sharp";
 import {
@@ -148,8 +149,15 @@ function hintFor(code: string | undefined, reason: string | undefined): string {
 /** The system's codes for a path at which there is no file. */
 const ABSENT: ReadonlySet<string | undefined> = new Set(["ENOENT", "ENAMETOOLONG", "ERR_INVALID_ARG_VALUE"]);
 
-/** Runs a step of decoding; its errors name the image. */
-async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<T> {
+/** Why there is no file at a path. */
+async function absence(path: ImageSource): Promise<string> {
+  const isLink =
+    typeof path === "string" && (await lstat(path).catch(() => undefined))?.isSymbolicLink() === true;
+  return isLink ? "it is a link that leads nowhere" : "no such file";
+}
+
+/** Runs a step of decoding; its errors name the image. @param file where the image lies, where that is not its name. */
+async function reading<T>(source: ImageSource, work: () => Promise<T>, file = source): Promise<T> {
   try {
     return await work();
   } catch (error) {
@@ -160,7 +168,7 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>): Promise<
     const said = messageOf(error).split("\n")[0];
     // libvips gives no reason for some damaged files, such as interlaced PNGs.
     const reason =
-      wrong?.reason ?? (code === "ENOENT" ? "no such file" : said === UNKNOWN_REASON ? DAMAGED : said);
+      wrong?.reason ?? (code === "ENOENT" ? await absence(file) : said === UNKNOWN_REASON ? DAMAGED : said);
     throw new FaceError("IMAGE_UNREADABLE", `cannot read ${name}: ${reason}`, {
       hint: wrong?.hint ?? hintFor(code, reason),
       cause: error,
@@ -310,7 +318,7 @@ const load = (source: ImageSource): Promise<Uint8Array> =>
  * @throws FaceError `IMAGE_UNREADABLE` for one that is missing or cannot be read.
  */
 export const readImageFile = (path: string, name = path): Promise<Uint8Array> =>
-  reading(name, () => readWhole(path));
+  reading(name, () => readWhole(path), path);
 
 /**
  * Decodes an image to a model's size; `ImageSettings` says how.

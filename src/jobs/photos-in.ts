@@ -18,11 +18,11 @@ export async function isFolder(path: string): Promise<boolean> {
 
 /**
  * Every photograph of a folder and of the folders in it, relative to it with `/`: those of a folder in name order, before
- * those of the folders in it.
+ * those of the folders in it. Links that lead nowhere are among them, so that they are left out by name and not silently.
  * @throws FaceError as `listFolder`; `DATASET_INVALID` without a photograph.
  */
 export async function photosIn(root: string): Promise<string[]> {
-  const paths = await listPhotographs(root);
+  const paths = await listPhotographs(root, true);
   if (paths.length > 0) return paths.map((path) => relative(root, path).replaceAll("\\", "/"));
   throw new FaceError("DATASET_INVALID", `there are no photographs in ${root}`, {
     hint: "name a folder of image files, or of folders of them",

@@ -70,9 +70,11 @@ const wishOf = ({ face, strict, limits }: PairOptions): PairOptions => ({ face, 
  */
 async function othersIn(folder: string, photo: string): Promise<string[]> {
   const images = (await photosIn(folder)).map((path) => join(folder, path));
-  const own = await realpath(photo).catch(() => undefined);
-  const places = await Promise.all(images.map((image) => realpath(image)));
-  const others = images.filter((_, i) => places[i] !== own);
+  // A photograph that is gone has no place; it is said of it when it is read.
+  const placeOf = (path: string) => realpath(path).catch(() => undefined);
+  const own = await placeOf(photo);
+  const places = await Promise.all(images.map(placeOf));
+  const others = images.filter((_, i) => own === undefined || places[i] !== own);
   if (others.length > 0) return others;
   throw new FaceError("DATASET_INVALID", `there are no photographs in ${folder} but ${photo} itself`, {
     hint: "name a folder of other photographs",

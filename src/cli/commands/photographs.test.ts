@@ -1,5 +1,13 @@
 /** @file Whole photographs through the command and the library; skipped where the pack's files or LFW are absent. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
@@ -577,6 +585,17 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     const turned = await faceid(["verify", folder, ONE]);
     expect(turned.stderr).toContain(`${folder} is a folder, a photograph is wanted`);
     expect(turned.status).toBe(2);
+    const gone = join(folder, "gone.jpg");
+    symlinkSync("nowhere.jpg", gone);
+    const { stdout: three } = await faceid(["verify", ONE, folder, "--json"]);
+    expect(JSON.parse(three).candidates).toContainEqual({
+      image: gone,
+      error: expect.objectContaining({
+        code: "IMAGE_UNREADABLE",
+        message: `cannot read ${gone}: it is a link that leads nowhere`,
+      }),
+    });
+    rmSync(gone);
     // Not 1: the blank picture was not found to show somebody else.
     expect((await faceid(["verify", OTHER, join(folder, "more")])).status).toBe(1);
     expect((await faceid(["verify", photo("Aaron_Eckhart", 1), folder])).status).toBe(11);
