@@ -1,7 +1,7 @@
 /** @file From the bytes of a photograph to its faces, the one that is meant, its crop and its embedding. */
 
 import { FaceError } from "../base/errors.ts";
-import { type DecodeOptions, decodePixels, decodeQuarter, type ImageSource } from "../image/decode.ts";
+import { type DecodeOptions, decodePixels, type ImageSource } from "../image/decode.ts";
 import type { Pixels } from "../image/settings.ts";
 import { openRuntime } from "../onnx/runtime/runtime.ts";
 import { chooseFace, type FacePick } from "./choose.ts";
@@ -13,6 +13,7 @@ import { openLowered } from "./lowered-cache.ts";
 import { modeOf } from "./mode.ts";
 import type { OpenNetwork, OpenPackNetwork } from "./network.ts";
 import { type EmbedderOptions, openEmbedder } from "./open-embedder.ts";
+import { isOpened, type OpenedPhotograph, openPhotograph, type ReadOptions } from "./opened-photograph.ts";
 import { Pyramid } from "./pyramid.ts";
 import {
   DEFAULT_QUALITY_LIMITS,
@@ -38,32 +39,6 @@ export interface PipelineOptions extends EmbedderOptions {
   /** Starts a session of a network elsewhere. Default: in the calling thread, from a file that all of them share. */
   readonly open?: OpenNetwork;
 }
-
-export interface ReadOptions extends DecodeOptions {
-  /** Which face is meant. With `largest`, it may be found alone, where all others are less than half as wide. */
-  readonly wanted: FacePick;
-}
-
-/** A photograph that is being decoded already, such as while a model is loaded. */
-export interface OpenedPhotograph {
-  readonly source: ImageSource;
-  readonly photograph: Promise<Pyramid>;
-}
-
-/** Starts to decode a photograph for `FacePipeline.read`, in a thread of libvips. Its error comes where it is read. */
-export function openPhotograph(source: ImageSource, { wanted, ...options }: ReadOptions): OpenedPhotograph {
-  const open = async () => {
-    const quarter = wanted === "largest" ? await decodeQuarter(source, options) : undefined;
-    if (quarter !== undefined) return new Pyramid(quarter.pixels, { ...quarter, halvings: 2 });
-    return new Pyramid(await decodePixels(source, options));
-  };
-  const photograph = open();
-  photograph.catch(() => undefined);
-  return { source, photograph };
-}
-
-export const isOpened = (photo: unknown): photo is OpenedPhotograph =>
-  typeof photo === "object" && photo !== null && "photograph" in photo;
 
 /** The crop that the embedding reads. */
 const alignedCrop = (photograph: Pyramid, face: Face): Pixels =>

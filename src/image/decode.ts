@@ -1,7 +1,7 @@
 /** @file The only door to sharp: image files to pixels, pixels and SVG to image files. */
 import { lstat } from "node:fs/promises";
+import { createRequire } from "node:module";
 import type { Sharp, SharpOptions } from "sharp";
-import sharp from "sharp";
 import {
   CUT_OFF,
   DAMAGED,
@@ -20,6 +20,9 @@ import { readNetpbm } from "./netpbm.ts";
 import { resizeInto } from "./resize.ts";
 import type { ImageSettings, Pixels } from "./settings.ts";
 import { tiffOf } from "./tiff.ts";
+
+/** Its fifty modules are required: imported, they take more than twice the time, which is felt at each start of a command. */
+const sharp = createRequire(import.meta.url)("sharp") as typeof import("sharp").default;
 
 /** Formats that can be read. `netpbm` is PBM, PGM and PPM; `heif` is AVIF and HEIC. */
 export type ImageFormat = "jpeg" | "png" | "gif" | "webp" | "tiff" | "heif" | "bmp" | "netpbm";

@@ -13,7 +13,13 @@ import { EMBEDDING_SIZE } from "../faces/embedder.ts";
 import { roundedFace } from "../faces/face.ts";
 import type { FaceWish, MeantFace } from "../faces/meant-face.ts";
 import { openPack } from "../faces/models.ts";
-import { type PackModel, packDigest, packModelName, packModelNamed } from "../faces/packs/catalogue.ts";
+import {
+  DEFAULT_PACK,
+  type PackModel,
+  packDigest,
+  packModelName,
+  packModelNamed,
+} from "../faces/packs/catalogue.ts";
 import { prepare } from "../image/settings.ts";
 import type { Photograph } from "../serving/photos/photo-threads.ts";
 import { DECODING_AHEAD, PhotoThreads } from "../serving/photos/photo-threads.ts";
@@ -32,8 +38,6 @@ import {
   readPhoto,
   stateOf,
 } from "./photos-in.ts";
-
-const DEFAULT_PACK = "opencv-sface";
 
 /** One of several processes that share a folder's photographs. */
 export interface Shard {

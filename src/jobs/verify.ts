@@ -6,18 +6,17 @@ import { bothOf, FaceError } from "../base/errors.ts";
 import { writeFileAtomic } from "../base/files.ts";
 import { usableCores } from "../base/platform.ts";
 import { pickOf } from "../faces/choose.ts";
-import { hasPack } from "../faces/models.ts";
-import { packModelNamed } from "../faces/packs/catalogue.ts";
-import { type OpenedPhotograph, openPhotograph } from "../faces/pipeline.ts";
+import { type OpenedPhotograph, openPhotograph } from "../faces/opened-photograph.ts";
+import { DEFAULT_PACK, packModelNamed } from "../faces/packs/catalogue.ts";
+import { PackStore } from "../faces/packs/store.ts";
 import { readImageFile } from "../image/decode.ts";
-import { DEFAULT_PACK, type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
-import {
-  type PairOptions,
-  PhotoError,
-  type PhotoModel,
-  type PhotoVerification,
-  type PhotoVerifyOptions,
-  type ReadPhoto,
+import type { LoadFaceModelOptions } from "../verify/load-face-model.ts";
+import type {
+  PairOptions,
+  PhotoModel,
+  PhotoVerification,
+  PhotoVerifyOptions,
+  ReadPhoto,
 } from "../verify/photo-model.ts";
 import { isFolder, photosIn } from "./photos-in.ts";
 
@@ -91,6 +90,7 @@ async function requireFiles(paths: readonly string[]): Promise<void> {
   try {
     await bothOf(readMissing(missing[0]), readMissing(missing[1]));
   } catch (error) {
+    const { PhotoError } = await import("../verify/photo-model.ts");
     throw error instanceof FaceError ? new PhotoError(first, error, error) : error;
   }
 }
@@ -168,9 +168,10 @@ export async function verifyPhotos(
     await requirePicture(options.show, [photo, other]);
   }
   const isPack = options.model === undefined || packModelNamed(options.model) !== undefined;
-  if (isPack && !(await hasPack(DEFAULT_PACK))) await requireFiles(many ? [photo] : [photo, other]);
+  if (isPack && !(await new PackStore().has(DEFAULT_PACK)))
+    await requireFiles(many ? [photo] : [photo, other]);
   const { detect, precision, profile, calibration, log, progress, signal } = options;
-  // Two photographs are decoded while the networks are loaded.
+  // Two photographs are decoded while the program's other parts and the networks are loaded.
   const { face = "largest" } = options;
   const pair =
     many || detect === false
@@ -181,6 +182,7 @@ export async function verifyPhotos(
         ] as const);
   const threads = options.threads ?? usableCores();
   const how = { detect, precision, profile, calibration, log, progress, signal, threads };
+  const { loadFaceModel } = await import("../verify/load-face-model.ts");
   await using model = await loadFaceModel(options.model, how);
   // A rate that cannot be answered is refused before any work.
   model.decide(0, options.far);

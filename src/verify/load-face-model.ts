@@ -16,15 +16,12 @@ import {
   USUAL_MODE,
 } from "../faces/mode.ts";
 import { hasPack, openOptions, openPack } from "../faces/models.ts";
-import { PACKS, type PackModel, packModelNamed } from "../faces/packs/catalogue.ts";
+import { DEFAULT_PACK, PACKS, type PackModel, packModelNamed } from "../faces/packs/catalogue.ts";
 import type { OpenPackOptions } from "../faces/packs/store.ts";
 import { FacePipeline } from "../faces/pipeline.ts";
 import { modelComparer, packComparer, packIdentity } from "./face-comparer.ts";
 import { packCalibration } from "./pack-calibrations.ts";
 import { PhotoModel } from "./photo-model.ts";
-
-/** The pack that is used when no model is named, and whose detector serves exported models. */
-export const DEFAULT_PACK = "opencv-sface";
 
 export interface LoadFaceModelOptions extends OpenPackOptions {
   /** Whether faces are looked for. Without it a picture must be a face's crop as the model reads it. Default true. */

@@ -16,7 +16,8 @@ import {
 } from "../faces/choose.ts";
 import { type Face, roundedFace } from "../faces/face.ts";
 import type { FoundFaces } from "../faces/found-faces.ts";
-import { type FacePipeline, isOpened, type OpenedPhotograph } from "../faces/pipeline.ts";
+import { isOpened, type OpenedPhotograph } from "../faces/opened-photograph.ts";
+import type { FacePipeline } from "../faces/pipeline.ts";
 import type { Pyramid } from "../faces/pyramid.ts";
 import type { QualityLimits } from "../faces/quality-limits.ts";
 import { DEFAULT_QUALITY_LIMITS, qualityWarnings, requireQuality } from "../faces/quality-limits.ts";

@@ -73,6 +73,9 @@ const opencvSface: Pack = {
   note: "trained on faces under research terms, like all public face models",
 };
 
+/** The pack that is used when no model is named, and whose detector serves exported models. */
+export const DEFAULT_PACK = "opencv-sface";
+
 /** All packs. */
 export const PACKS: readonly Pack[] = [opencvSface];
 
