@@ -28,6 +28,11 @@ export interface DetectorOptions {
    * face is.
    */
   readonly sure?: number;
+  /**
+   * How a photograph is searched again whose largest face is not upright for sure: one that lies or stands on its head is often
+   * found as if it were upright. Default: not again.
+   */
+  readonly otherwise?: DetectorOptions | undefined;
   /** By how many times its angle in the network's points a face is turned. Default 3, as YuNet was trained on upright faces. */
   readonly shownRoll?: number;
 }
@@ -43,12 +48,22 @@ export interface CloseUp {
   readonly side: number;
 }
 
+const radians = (degrees: number) => (degrees * Math.PI) / 180;
+
 /** Faces that score at least this in a close-up are upright; those in a wrong position score less (docs/faces.md). */
 const SURE = 0.9;
+/** The same for a face that lies in the photograph, which more of the wrong positions come near to. */
+const SURE_TURNED = 0.93;
+/** The same in the fast search: of 1,050 turned faces, two that it found in a wrong position scored more (docs/faces.md). */
+const SURE_FAST = 0.905;
 /** A face in a close-up counts as upright up to this angle. */
-const UPRIGHT = (8 * Math.PI) / 180;
+const UPRIGHT = radians(8);
 /** The same where no close-up is taken: those that turn a face cost more than the search. */
-const ALMOST_UPRIGHT = (15 * Math.PI) / 180;
+const ALMOST_UPRIGHT = radians(15);
+/** People hold their heads aside by less; beyond it the photograph or the person lies. */
+const TILTED = radians(30);
+/** Angles beside the one that was found in which a face that lies is looked at, for the one in which it is the surest. */
+const BESIDE = [radians(20), radians(-20)];
 /** A face is turned by about three times what YuNet's points say: it was trained on upright ones (docs/faces.md). */
 const SHOWN_ROLL = 3;
 /** How often a close-up is turned to follow the face. */
@@ -89,13 +104,20 @@ const DEFAULTS: Required<DetectorOptions> = {
   candidate: 0.4,
   half: false,
   sure: Number.POSITIVE_INFINITY,
+  otherwise: undefined,
   shownRoll: SHOWN_ROLL,
 };
 
 /** One close-up, where time counts more than the steadiness of the points. */
 const ONE_CLOSE_UP: DetectorOptions = { closeUps: CLOSE_UPS.slice(0, 1) };
 /** A small one, and none where the search has seen enough. */
-const FAST: DetectorOptions = { closeUps: [{ face: 50, side: 96 }], candidate: 0.6, half: true, sure: SURE };
+const FAST: DetectorOptions = {
+  closeUps: [{ face: 50, side: 96 }],
+  candidate: 0.6,
+  half: true,
+  sure: SURE,
+  otherwise: {},
+};
 
 /** How faces are looked for in a mode. */
 export function searchOf({ precision, profile }: Mode): DetectorOptions {
@@ -107,7 +129,15 @@ export function searchOf({ precision, profile }: Mode): DetectorOptions {
 const rollOf = ({ landmarks }: Detection) => -angleOf(alignTo(landmarks));
 /** The same angle between −π and π. */
 const wrapped = (angle: number) => Math.atan2(Math.sin(angle), Math.cos(angle));
+/** Whether a face is turned by more than a head is. */
+const isTilted = (angle: number) => Math.abs(wrapped(angle)) > TILTED;
 const sizeOf = ({ box: [, , width, height] }: Detection) => Math.sqrt(width * height);
+/** Whether the largest face is upright for sure in the fast search. */
+function isLargestUpright(faces: readonly Detection[]): boolean {
+  const [largest] = faces.toSorted((a, b) => sizeOf(b) - sizeOf(a));
+  return largest !== undefined && largest.score >= SURE_FAST && !isTilted(rollOf(largest));
+}
+
 // A box's edges lie between pixels, half a pixel before the first one's centre.
 const centreOf = ({ box: [x, y, width, height] }: Detection): Point => [
   x + width / 2 - 0.5,
@@ -146,14 +176,23 @@ function moved(detection: Detection, by: Similarity): Detection {
   return { box, landmarks: [place(a), place(b), place(c), place(d), place(e)], score: detection.score };
 }
 
+/** A face in a close-up, and the angle at which it is upright. */
+interface Placed {
+  readonly face: Detection;
+  readonly angle: number;
+}
+
 /** Finds faces with YuNet. */
 export class Detector {
   readonly #network: YunetNetwork;
   readonly #options: Required<DetectorOptions>;
+  readonly #otherwise: Detector | undefined;
 
   constructor(network: YunetNetwork, options: DetectorOptions = {}) {
     this.#network = network;
     this.#options = { ...DEFAULTS, ...options };
+    const { threshold, maxPixels, limit, otherwise } = this.#options;
+    this.#otherwise = otherwise && new Detector(network, { threshold, maxPixels, limit, ...otherwise });
   }
 
   /**
@@ -163,6 +202,12 @@ export class Detector {
    *   looked for then.
    */
   async find(photograph: Pyramid, wanted?: FacePick): Promise<Detection[]> {
+    const faces = await this.#find(photograph, wanted);
+    if (this.#otherwise === undefined || isLargestUpright(faces)) return faces;
+    return await this.#otherwise.find(photograph, wanted);
+  }
+
+  async #find(photograph: Pyramid, wanted?: FacePick): Promise<Detection[]> {
     const { size } = photograph;
     const search = wanted === "largest" ? this.#searchLargest : this.#search;
     for (const turns of TURNS) {
@@ -267,6 +312,16 @@ export class Detector {
     return undefined;
   }
 
+  /** A face that lies, at the angle at which it looks the surest: where it is not upright, its points say little of its angle. */
+  async #surest(photograph: Pyramid, found: Placed, closeUp: CloseUp): Promise<Placed> {
+    let best = found;
+    for (const angle of BESIDE) {
+      const other = await this.#upright(photograph, found.face, found.angle + angle, closeUp);
+      if (other !== undefined && other.face.score > best.face.score) best = other;
+    }
+    return best;
+  }
+
   /**
    * Finds a face again, upright and in several sizes, and averages what is seen; each miss lowers the score. A face that lies
    * or stands on its head is often found as if it were upright, unsurely and with points in wrong places: then the other
@@ -280,13 +335,14 @@ export class Detector {
     const [first, ...others] = this.#options.closeUps;
     if (first === undefined) return candidate;
     const roll = this.#trueAngle(candidate, scanned);
-    let best: { readonly face: Detection; readonly angle: number } | undefined;
+    let best: Placed | undefined;
     for (const turn of [0, 0.5, 1.5, 1]) {
       const upright = await this.#upright(photograph, candidate, roll + turn * Math.PI, first);
       if (upright !== undefined && upright.face.score > (best?.face.score ?? 0)) best = upright;
-      if (best !== undefined && best.face.score >= SURE) break;
+      if (best !== undefined && best.face.score >= (isTilted(best.angle) ? SURE_TURNED : SURE)) break;
     }
     if (best === undefined) return undefined;
+    if (isTilted(best.angle)) best = await this.#surest(photograph, best, first);
     const seen = [best.face];
     for (const closeUp of others) {
       const again = await this.#closeUp(photograph, best.face, best.angle, closeUp);
