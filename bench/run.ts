@@ -42,6 +42,8 @@ const BENCHES = {
   faces:
     "accuracy, detections and time of the face pipeline on LFW [--folds 5,6,7,8] [--precision int8] [--detector FILE] [--limit N]",
   "face-points": "repeatability of the five landmarks, and detections of turned faces [--photographs N]",
+  turned:
+    "photographs that lie or stand on their head, beside themselves upright [--photographs N] [--precision int8] [--profile fast]",
   "private-mode": "how far the page's own figures are from the server's, on photographs of LFW [--people N]",
   "face-quality": "decisions on small, blurred, dark, pale and cut-off faces [--pairs N]",
   "face-scenes":

@@ -50,20 +50,14 @@ export interface CloseUp {
 
 const radians = (degrees: number) => (degrees * Math.PI) / 180;
 
-/** Faces that score at least this in a close-up are upright; those in a wrong position score less (docs/faces.md). */
-const SURE = 0.9;
-/** The same for a face that lies in the photograph, which more of the wrong positions come near to. */
-const SURE_TURNED = 0.93;
-/** The same in the fast search: of 1,050 turned faces, two that it found in a wrong position scored more (docs/faces.md). */
-const SURE_FAST = 0.905;
+/** Faces that score at least this are upright; those in a wrong position score less (docs/faces.md). */
+const SURE = 0.905;
 /** A face in a close-up counts as upright up to this angle. */
 const UPRIGHT = radians(8);
 /** The same where no close-up is taken: those that turn a face cost more than the search. */
 const ALMOST_UPRIGHT = radians(15);
 /** People hold their heads aside by less; beyond it the photograph or the person lies. */
 const TILTED = radians(30);
-/** Angles beside the one that was found in which a face that lies is looked at, for the one in which it is the surest. */
-const BESIDE = [radians(20), radians(-20)];
 /** A face is turned by about three times what YuNet's points say: it was trained on upright ones (docs/faces.md). */
 const SHOWN_ROLL = 3;
 /** How often a close-up is turned to follow the face. */
@@ -93,6 +87,7 @@ const SIZES_TO_A_DOUBLING = 64;
 const PLACES_TO_A_PIXEL = 8;
 const ANGLE_STEP = Math.PI / 1024;
 
+const QUARTER = Math.PI / 2;
 /** Quarter turns in which a photograph is searched until something is found. */
 const TURNS = [0, 1, 3, 2, 0.5, 3.5, 1.5, 2.5];
 
@@ -132,10 +127,13 @@ const wrapped = (angle: number) => Math.atan2(Math.sin(angle), Math.cos(angle));
 /** Whether a face is turned by more than a head is. */
 const isTilted = (angle: number) => Math.abs(wrapped(angle)) > TILTED;
 const sizeOf = ({ box: [, , width, height] }: Detection) => Math.sqrt(width * height);
+const largestOf = (faces: readonly Detection[]): Detection | undefined =>
+  faces.toSorted((a, b) => sizeOf(b) - sizeOf(a))[0];
+
 /** Whether the largest face is upright for sure in the fast search. */
 function isLargestUpright(faces: readonly Detection[]): boolean {
-  const [largest] = faces.toSorted((a, b) => sizeOf(b) - sizeOf(a));
-  return largest !== undefined && largest.score >= SURE_FAST && !isTilted(rollOf(largest));
+  const largest = largestOf(faces);
+  return largest !== undefined && largest.score >= SURE && !isTilted(rollOf(largest));
 }
 
 // A box's edges lie between pixels, half a pixel before the first one's centre.
@@ -176,6 +174,8 @@ function moved(detection: Detection, by: Similarity): Detection {
   return { box, landmarks: [place(a), place(b), place(c), place(d), place(e)], score: detection.score };
 }
 
+type Search = (photograph: Pyramid, scans: readonly Scan[], upright: number) => Promise<Detection[]>;
+
 /** A face in a close-up, and the angle at which it is upright. */
 interface Placed {
   readonly face: Detection;
@@ -215,11 +215,25 @@ export class Detector {
       const scans = scansOf(size, this.#options.maxPixels, turns, this.#options.half);
       for (const attempt of turns === 0 ? [scans, bordered] : [[...scans, ...bordered]]) {
         if (attempt.length === 0) continue;
-        const faces = await search.call(this, photograph, attempt, (-turns * Math.PI) / 2);
-        if (faces.length > 0) return faces;
+        const faces = await search.call(this, photograph, attempt, -turns * QUARTER);
+        if (faces.length > 0) return await this.#withThoseBeside(photograph, faces, { turns, search });
       }
     }
     return [];
+  }
+
+  /** Where the largest face lies, the photograph may: those beside it are often found only as it is turned upright. */
+  async #withThoseBeside(
+    photograph: Pyramid,
+    faces: Detection[],
+    { turns: searched, search }: { readonly turns: number; readonly search: Search },
+  ): Promise<Detection[]> {
+    const { maxPixels, half, limit } = this.#options;
+    const turns = (4 + rounded(-rollOf(largestOf(faces)!) / QUARTER, 0.5)) % 4;
+    if (turns === searched) return faces;
+    const scans = scansOf(photograph.size, maxPixels, turns, half);
+    const others = await search.call(this, photograph, scans, -turns * QUARTER);
+    return suppressOverlaps([...faces, ...others], limit);
   }
 
   /** @param upright the angle at which the scans show what is upright. */
@@ -312,14 +326,15 @@ export class Detector {
     return undefined;
   }
 
-  /** A face that lies, at the angle at which it looks the surest: where it is not upright, its points say little of its angle. */
-  async #surest(photograph: Pyramid, found: Placed, closeUp: CloseUp): Promise<Placed> {
-    let best = found;
-    for (const angle of BESIDE) {
-      const other = await this.#upright(photograph, found.face, found.angle + angle, closeUp);
-      if (other !== undefined && other.face.score > best.face.score) best = other;
+  /** The mean of what a face's close-up and further ones show; each miss lowers the score. */
+  async #mean(photograph: Pyramid, { face, angle }: Placed, others: readonly CloseUp[]): Promise<Detection> {
+    const seen = [face];
+    for (const closeUp of others) {
+      const again = await this.#closeUp(photograph, face, angle, closeUp);
+      if (again !== undefined) seen.push(again);
     }
-    return best;
+    const score = seen.reduce((sum, each) => sum + each.score, 0) / (others.length + 1);
+    return { ...meanDetection(seen), score };
   }
 
   /**
@@ -335,20 +350,14 @@ export class Detector {
     const [first, ...others] = this.#options.closeUps;
     if (first === undefined) return candidate;
     const roll = this.#trueAngle(candidate, scanned);
-    let best: Placed | undefined;
+    let best: Detection | undefined;
     for (const turn of [0, 0.5, 1.5, 1]) {
       const upright = await this.#upright(photograph, candidate, roll + turn * Math.PI, first);
-      if (upright !== undefined && upright.face.score > (best?.face.score ?? 0)) best = upright;
-      if (best !== undefined && best.face.score >= (isTilted(best.angle) ? SURE_TURNED : SURE)) break;
+      if (upright === undefined) continue;
+      const face = await this.#mean(photograph, upright, others);
+      if (face.score > (best?.score ?? 0)) best = face;
+      if (best !== undefined && best.score >= SURE) break;
     }
-    if (best === undefined) return undefined;
-    if (isTilted(best.angle)) best = await this.#surest(photograph, best, first);
-    const seen = [best.face];
-    for (const closeUp of others) {
-      const again = await this.#closeUp(photograph, best.face, best.angle, closeUp);
-      if (again !== undefined) seen.push(again);
-    }
-    const score = seen.reduce((sum, each) => sum + each.score, 0) / this.#options.closeUps.length;
-    return { ...meanDetection(seen), score };
+    return best;
   }
 }

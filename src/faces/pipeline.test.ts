@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { picturesWithoutFaces } from "../../test/support/no-faces.ts";
 import { drawnBackground, paste } from "../../test/support/scenes.ts";
+import { turnedPhotograph } from "../../test/support/turned.ts";
 import { Random } from "../base/random.ts";
 import { float32, floats } from "../base/tensor.ts";
 import { decodePixels, encodeJpeg, encodePng } from "../image/decode.ts";
@@ -42,6 +43,17 @@ const OTHER = photo("Abba_Eban", 1);
 const PEOPLE = ["Abdullah_Gul", "Abel_Pacheco", "Adam_Scott", "Adrien_Brody", "Ai_Sugiyama", "Aishwarya_Rai"]
   .map((name) => photo(name, 1))
   .filter((path) => isThere && existsSync(path));
+
+const TURNED = (
+  [
+    ["Angel_Maza", 90],
+    ["Angel_Maza", 180],
+    ["Anthony_Lee_Johnson", 180],
+    ["Bernard_Ebbers", 180],
+    ["Carly_Fiorina", 45],
+    ["Alanna_Ubach", 90],
+  ] as const
+).map(([name, angle]) => [photo(name, 1), angle] as const);
 
 /** Between the same points of two faces, in distances between the eyes. */
 function pointError(actual: Landmarks, expected: Landmarks): number {
@@ -178,6 +190,24 @@ describe.skipIf(!isThere)(`photographs${note}`, () => {
       const roll = ((face.quality.roll - original.quality.roll - angle + 900) % 360) - 180;
       // A face counts as upright up to 8 degrees, and its points show only a third of what is left.
       expect(Math.abs(roll)).toBeLessThan(6);
+    },
+  );
+
+  it.each(["fast", "standard"] as const)(
+    "reads a photograph that lies or stands on its head as it reads it upright, with the profile %s",
+    async (profile) => {
+      const models = { detector: readFileSync(YUNET), embedding: readFileSync(SFACE) };
+      await using turning = await FacePipeline.open(models, { profile });
+      const embeddingOf = async (photograph: string | Buffer) =>
+        (await turning.embedPhotograph(photograph, { face: "central", what: "it" })).embedding;
+      // Once found as if they were upright, or a fifth of a turn beside it.
+      for (const [path, angle] of TURNED) {
+        const [upright, turned] = [
+          await embeddingOf(path),
+          await embeddingOf(await turnedPhotograph(path, angle)),
+        ];
+        expect(cosineSimilarity(upright, turned), `${path} turned by ${angle} degrees`).toBeGreaterThan(0.75);
+      }
     },
   );
 
