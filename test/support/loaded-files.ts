@@ -7,6 +7,9 @@ const SOURCE = join(import.meta.dirname, "../../src");
 /** A static import or re-export with its names, which may be left out. */
 const IMPORT = /^(?:import|export)(?! type\b)\s+(?:([\w\s{},*$]*?)\bfrom\s+)?"([^"]+)";/gm;
 
+/** A package that a module requires as it is loaded. */
+const REQUIRE = /^const \w+ = createRequire\(import\.meta\.url\)\("([^"]+)"\)/gm;
+
 /** Whether names in braces are types alone, so that nothing is loaded. */
 function isTypesOnly(names = ""): boolean {
   const [, inner, rest] = /^\{([^}]*)\}(.*)$/s.exec(names.trim()) ?? [];
@@ -17,9 +20,9 @@ function isTypesOnly(names = ""): boolean {
 /** What a file imports at once. @param path below src/. */
 function importsOf(path: string): string[] {
   const text = readFileSync(join(SOURCE, path), "utf8");
-  return [...text.matchAll(IMPORT)]
-    .filter(([, names]) => !isTypesOnly(names))
-    .map(([, , specifier]) => specifier!);
+  const imported = [...text.matchAll(IMPORT)].filter(([, names]) => !isTypesOnly(names));
+  const required = [...text.matchAll(REQUIRE)];
+  return [...imported.map(([, , specifier]) => specifier!), ...required.map(([, specifier]) => specifier!)];
 }
 
 /** A package's name in a specifier such as `@bufbuild/protobuf/wkt`. */
