@@ -222,7 +222,10 @@ export class Detector {
     return [];
   }
 
-  /** Where the largest face lies, the photograph may: those beside it are often found only as it is turned upright. */
+  /**
+   * Where the largest face is turned by more than a sixteenth, the photograph may be: faces beside it are often found only in a
+   * picture that shows them upright.
+   */
   async #withThoseBeside(
     photograph: Pyramid,
     faces: Detection[],
