@@ -50,10 +50,28 @@ const FACE_COLUMNS = `f.id, f.person_id AS "personId", f.box, f.quality, f.sourc
 /** How a person with several photographs is compared; docs/galleries.md has the error rates of both. */
 export type Template = "centroid" | "best";
 
+/** What rounding to floats changes of the length 1. */
+const UNIT_TOLERANCE = 1e-3;
+
+/** Whether an embedding has length 1, as those must that are searched by their distance; those of a head that compares pairs need not. */
+export const hasItsLength = (
+  { template }: Pick<EmbeddingKind, "template">,
+  embedding: Float32Array,
+): boolean => template === "best" || Math.abs(Math.hypot(...embedding) - 1) < UNIT_TOLERANCE;
+
 /** @throws FaceError `GALLERY_MISMATCH` for an embedding that is not of this kind. */
-export function checkEmbedding({ dimensions }: EmbeddingKind, embedding: Float32Array): void {
+export function checkEmbedding(kind: EmbeddingKind, embedding: Float32Array): void {
+  const { dimensions } = kind;
   const finite = embedding.every(Number.isFinite);
-  if (embedding.length === dimensions && finite) return;
+  if (embedding.length === dimensions && finite) {
+    if (hasItsLength(kind, embedding)) return;
+    const length = Math.hypot(...embedding);
+    throw new FaceError(
+      "GALLERY_MISMATCH",
+      `an embedding of length ${length.toPrecision(4)} came; the gallery's have length 1`,
+      { hint: "divide its numbers by the root of the sum of their squares" },
+    );
+  }
   throw new FaceError(
     "GALLERY_MISMATCH",
     `an embedding of ${embedding.length} ${finite ? "numbers" : "numbers, some not finite,"} came; the gallery's have ${dimensions}`,

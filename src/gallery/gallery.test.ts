@@ -204,6 +204,11 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     await expect(
       gallery.faces.add([{ ...good, embedding: good.embedding.map(() => Number.NaN) }]),
     ).rejects.toMatchObject({ code: "GALLERY_MISMATCH" });
+    // The nearest are found by distance, which takes length 1.
+    const long = good.embedding.map((value) => 2 * value);
+    const wrong = { code: "GALLERY_MISMATCH", message: expect.stringContaining("of length 2.000 came") };
+    await expect(gallery.faces.add([{ ...good, embedding: long }])).rejects.toMatchObject(wrong);
+    await expect(gallery.search(long)).rejects.toMatchObject(wrong);
     expect(await gallery.faces.of(person.id)).toEqual([]);
   });
 

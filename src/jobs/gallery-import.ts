@@ -7,6 +7,7 @@ import { issueText } from "../base/check-options.ts";
 import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
 import { requireRegular } from "../base/files.ts";
 import { countText } from "../base/log.ts";
+import { hasItsLength } from "../gallery/faces.ts";
 import {
   Gallery,
   type GalleryIndex,
@@ -46,9 +47,6 @@ export interface ImportSummary {
 /** A longer line is no line of ours, and would not fit into a text. */
 const LONGEST_LINE = 2 ** 28;
 const NEWLINE = 0x0a;
-/** How far the length of an embedding may be from 1; float32 sums are nearer. */
-const UNIT_TOLERANCE = 1e-3;
-
 const damaged = (where: string, why: string, cause?: unknown) =>
   new FaceError("FILE_INVALID", `${where}: ${why}`, {
     hint: "nothing was imported; give a whole file that faceid gallery export wrote",
@@ -114,9 +112,9 @@ function checkFace(face: FaceEntry, model: GalleryModel, where: string): void {
   if (values.length !== model.dimensions || Buffer.byteLength(embedding, "base64") !== 4 * model.dimensions) {
     throw damaged(where, `its embedding has ${values.length} numbers, expected ${model.dimensions}`);
   }
-  const length = Math.hypot(...values);
-  const isUnit = model.template === "best" || Math.abs(length - 1) < UNIT_TOLERANCE;
-  if (!Number.isFinite(length) || !isUnit) throw damaged(where, "its embedding is damaged");
+  if (!values.every(Number.isFinite) || !hasItsLength(model, values)) {
+    throw damaged(where, "its embedding is damaged");
+  }
   if (photo !== undefined && digestOfPhoto(Buffer.from(photo, "base64")) !== photoDigest) {
     throw damaged(where, "its photograph is damaged: it has another digest");
   }
