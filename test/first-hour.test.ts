@@ -28,17 +28,28 @@ function faceid(args: readonly string[], nodeFlags: readonly string[] = [], cwd 
   return { status, stdout, stderr };
 }
 
-/** A module that makes the import of a package fail, in this process and its threads. */
+/** A module that makes a package fail where it is imported or required, in this process and its threads. */
 function failing(name: string, error: string): string {
   const file = join(work, `without-${name}.mjs`);
+  const thrown = `Object.assign(new Error(${JSON.stringify(error)}), ${
+    error.startsWith("Could") ? "{}" : '{ code: "ERR_DLOPEN_FAILED" }'
+  })`;
   const hooks = `export async function resolve(s, c, next) {
-    if (s === ${JSON.stringify(name)}) throw Object.assign(new Error(${JSON.stringify(error)}), ${
-      error.startsWith("Could") ? "{}" : '{ code: "ERR_DLOPEN_FAILED" }'
-    });
+    if (s === ${JSON.stringify(name)}) throw ${thrown};
     return next(s, c);
   }`;
   const url = `data:text/javascript,${encodeURIComponent(hooks)}`;
-  writeFileSync(file, `import { register } from "node:module";\nregister(${JSON.stringify(url)});\n`);
+  writeFileSync(
+    file,
+    `import Module, { register } from "node:module";
+    register(${JSON.stringify(url)});
+    const load = Module._load;
+    Module._load = function (request, ...others) {
+      if (request === ${JSON.stringify(name)}) throw ${thrown};
+      return load.call(this, request, ...others);
+    };
+    `,
+  );
   return pathToFileURL(file).href;
 }
 
