@@ -70,7 +70,7 @@ function adaptable({ split }: People): string[] {
   const { train, validation, test } = split;
   if (validation.length === 0) {
     return [
-      `${countText(pairable(test))} people with two or more photographs are too few to fit anything to, or to hold out: the pretrained network's cosine is taken as it is, with the thresholds of its pack; what is measured says whether these people are told apart, not how often a stranger is accepted; from ${LEAST_FITTED} such people up a projection is tried`,
+      `only ${countText(pairable(test))} people have two or more photographs: the pretrained network is used as it is, with its pack's thresholds. The evaluation shows whether these people are told apart, not how often a stranger is accepted. With ${LEAST_FITTED} such people or more, faceid tries to adapt it`,
     ];
   }
   const each = Math.max(1, photographsEach(validation));
