@@ -1,5 +1,6 @@
 /** @file The enrolled faces of a gallery: added, listed, removed, and searched by embedding. */
 import { randomUUID } from "node:crypto";
+import { requireOrigin } from "../artifact/embedding-origin.ts";
 import { FaceError } from "../base/errors.ts";
 import { isMissingReference, type Queries } from "./database.ts";
 import type { PhotoBox } from "./photo-box.ts";
@@ -38,6 +39,7 @@ export interface EnrolledFace {
 
 /** The gallery's model, as far as its embeddings are concerned. */
 export interface EmbeddingKind {
+  readonly name: string;
   readonly digest: string;
   readonly dimensions: number;
   readonly template: Template;
@@ -61,6 +63,7 @@ export const hasItsLength = (
 
 /** @throws FaceError `GALLERY_MISMATCH` for an embedding that is not of this kind. */
 export function checkEmbedding(kind: EmbeddingKind, embedding: Float32Array): void {
+  requireOrigin("the gallery", embedding, kind, "GALLERY_MISMATCH");
   const { dimensions } = kind;
   const finite = embedding.every(Number.isFinite);
   if (embedding.length === dimensions && finite) {

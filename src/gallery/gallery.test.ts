@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { direction, STORES } from "../../test/support/gallery-stores.ts";
+import { madeBy, requireOrigin } from "../artifact/embedding-origin.ts";
 import { Random } from "../base/random.ts";
 import { type Database, databaseError, printableAddress } from "./database.ts";
 import { vectorText } from "./faces.ts";
@@ -284,6 +285,27 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     await expect(gallery.faces.remove(person.id, "no id")).rejects.toMatchObject({
       code: "PERSON_NOT_FOUND",
     });
+  });
+
+  it("refuses embeddings that another model is known to have made", async () => {
+    const person = await gallery.people.add(name);
+    const add = (embedding: Float32Array) => gallery.faces.add([{ ...face(embedding), personId: person.id }]);
+    const values = direction(random);
+    const foreign = madeBy(values.slice(), { name: "pack-fast", digest: `${MODEL.digest}-fast` });
+    const refused = {
+      code: "GALLERY_MISMATCH",
+      message: "the gallery: pack-fast made an embedding, expected one of test-model",
+    };
+    await expect(gallery.search(foreign)).rejects.toMatchObject(refused);
+    await expect(add(foreign)).rejects.toMatchObject(refused);
+    const [id] = await add(madeBy(values, MODEL));
+    await expect(gallery.faces.replace({ id: id!, personId: person.id }, foreign)).rejects.toMatchObject(
+      refused,
+    );
+    const [found] = await gallery.search(values.slice());
+    expect(found).toMatchObject({ personId: person.id });
+    // What a gallery gives carries its model on.
+    expect(() => requireOrigin("here", found!.embedding, { name: "x", digest: "x" })).toThrow("test-model");
   });
 
   it("refuses another model, and takes its embeddings after a change of model", async () => {

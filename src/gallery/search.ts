@@ -1,4 +1,5 @@
 /** @file The people of a gallery who are nearest to an embedding, by comparing with all or by an index. */
+import { madeBy } from "../artifact/embedding-origin.ts";
 import type { Queries } from "./database.ts";
 import { checkEmbedding, type EmbeddingKind, vectorText } from "./faces.ts";
 import { asUuid, type GalleryScope } from "./scope.ts";
@@ -90,7 +91,10 @@ export async function selectNearest(
     searchSql(id, kind, fromIndex),
     [vectorText(embedding), limit, asUuid(without ?? "")],
   );
-  return found.map(({ vector: values, ...row }) => ({ ...row, embedding: Float32Array.from(values) }));
+  return found.map(({ vector: values, ...row }) => ({
+    ...row,
+    embedding: madeBy(Float32Array.from(values), kind),
+  }));
 }
 
 /**

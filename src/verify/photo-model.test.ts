@@ -13,23 +13,26 @@ const CALIBRATION: CalibrationRecord = {
   data: { dataset: "drawn", people: "all", positives: 1000, negatives: 10_000 },
 };
 
-function modelOf(measure: "cosine" | "probability"): PhotoModel {
+/** Two colours, since one alone is no picture of anything. */
+const CROP = { data: Uint8Array.of(0, 0, 0, 255, 255, 255), width: 2, height: 1 };
+
+function modelOf(measure: "cosine" | "probability", name = "drawn"): PhotoModel {
   const unused = () => {
     throw new Error("nothing is read");
   };
   const comparer = {
-    name: "drawn",
+    name,
     measure,
     calibration: CALIBRATION,
-    digest: "d".repeat(64),
+    digest: `digest of ${name}`,
     measuring: {
       kind: "embeddings" as const,
       embeddingSize: 2,
-      embed: unused,
+      embed: async () => Float32Array.of(0.6, 0.8),
       similarity: async (a: Float32Array, b: Float32Array) => cosineSimilarity(a, b),
     },
     crop: unused,
-    readCrop: unused,
+    readCrop: async () => ({ crop: CROP, doubt: undefined }),
     [Symbol.asyncDispose]: async () => {},
   };
   return new PhotoModel(comparer, undefined, false);
@@ -88,5 +91,23 @@ describe("the cosine of two embeddings", () => {
     const expected = { code, message: expect.stringMatching(message) };
     await expect(model.similarity(vector(1, 0), wrong as never)).rejects.toMatchObject(expected);
     await expect(model.similarity(wrong as never, vector(1, 0))).rejects.toMatchObject(expected);
+  });
+});
+
+describe("an embedding that another model made in this process", () => {
+  it("is not compared by this one, and this one's are", async () => {
+    const [usual, fast] = [modelOf("cosine", "pack"), modelOf("cosine", "pack-fast")];
+    const own = await usual.embed(CROP.data);
+    const read = await fast.read(CROP.data);
+    for (const foreign of [(await fast.embed(CROP.data)).embedding, read.embedding!]) {
+      const refused = {
+        code: "CONFIG_INVALID",
+        message: "similarity: pack-fast made an embedding, expected one of pack",
+      };
+      await expect(usual.similarity(own.embedding, foreign)).rejects.toMatchObject(refused);
+      await expect(usual.similarity(foreign, own.embedding)).rejects.toMatchObject(refused);
+    }
+    expect(await usual.similarity(own.embedding, (await usual.embed(CROP.data)).embedding)).toBeCloseTo(1, 6);
+    expect(await usual.similarity(own.embedding, Float32Array.of(0.8, 0.6))).toBeCloseTo(0.96, 6);
   });
 });

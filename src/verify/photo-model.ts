@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { answeredRate, type CalibrationRecord } from "../artifact/calibration.ts";
+import { madeBy, requireOrigin } from "../artifact/embedding-origin.ts";
 import { type FalseAcceptRate, roundedScore } from "../artifact/rates.ts";
 import { checkOptions, checkPhoto, given } from "../base/check-options.ts";
 import { bothOf, FaceError } from "../base/errors.ts";
@@ -271,7 +272,7 @@ export class PhotoModel implements AsyncDisposable {
     const { embed } = this.#embedding;
     return await this.#calls.run(async () => {
       const read = await this.#read(photo, nameOf(photo, "the photograph"), options);
-      return { ...read, embedding: read.embedding ?? (await embed(read.crop)) };
+      return { ...read, embedding: read.embedding ?? madeBy(await embed(read.crop), this.#comparer) };
     });
   }
 
@@ -298,7 +299,7 @@ export class PhotoModel implements AsyncDisposable {
       const embedded: PhotoEmbedding[] = [];
       for (const face of found.faces) {
         const cut = this.#cut(found, face, this.#judged(face, options.limits).told);
-        embedded.push({ ...cut, embedding: await embed(cut.crop) });
+        embedded.push({ ...cut, embedding: madeBy(await embed(cut.crop), this.#comparer) });
       }
       return embedded;
     });
@@ -334,12 +335,16 @@ export class PhotoModel implements AsyncDisposable {
    * How alike two embeddings of this model are, as `measure` says; larger means more alike. A cosine does not depend on their
    * lengths, so the mean of several embeddings may be given.
    * @throws FaceError `SHAPE_MISMATCH` for embeddings of another size, with numbers that are not finite, or, for a cosine, all
-   *   zero; `CONFIG_INVALID` for what is no embedding; `MODEL_UNSUPPORTED` for a model that gives none.
+   *   zero; `CONFIG_INVALID` for what is no embedding, and for one that another model made in this process (of copies this is
+   *   not known); `MODEL_UNSUPPORTED` for a model that gives none.
    */
   async similarity(a: Float32Array, b: Float32Array): Promise<number> {
     return await this.#calls.run(async () => {
       const { embeddingSize } = this.#embedding;
-      for (const embedding of [a, b]) checkEmbedding(embedding, embeddingSize);
+      for (const embedding of [a, b]) {
+        requireOrigin("similarity", embedding, this.#comparer);
+        checkEmbedding(embedding, embeddingSize);
+      }
       if (this.measure !== "cosine") return await this.#similarity(a, b);
       return await this.#similarity(ofLengthOne(a), ofLengthOne(b));
     });
@@ -480,7 +485,8 @@ export class PhotoModel implements AsyncDisposable {
   /** The embedding of a crop, for models that give one. */
   async #embeddingOf(crop: Pixels): Promise<Pick<ReadPhoto, "embedding">> {
     const { measuring } = this.#comparer;
-    return measuring.kind === "embeddings" ? { embedding: await measuring.embed(crop) } : {};
+    if (measuring.kind === "pairs") return {};
+    return { embedding: madeBy(await measuring.embed(crop), this.#comparer) };
   }
 
   async #read(photo: Photo | OpenedPhotograph, what: string, options: PhotoOptions): Promise<ReadPhoto> {
