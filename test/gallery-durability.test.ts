@@ -41,11 +41,14 @@ function startWriter(address: string, count: number, { large, limit }: WriterOpt
   const lines = createInterface({ input: child.stdout });
   let errors = "";
   child.stderr.on("data", (chunk: Buffer) => (errors += chunk.toString()));
-  const has = async (wanted: number) => {
-    while (acknowledged.length < wanted) await once(lines, "line");
-  };
   lines.on("line", (line) => acknowledged.push(line));
-  return { child, acknowledged, has, errors: () => errors, ended: once(child, "close") };
+  const ended = once(child, "close");
+  const has = async (wanted: number) => {
+    const early = ended.then(() => Promise.reject(new Error(`the writer ended too early: ${errors}`)));
+    early.catch(() => {});
+    while (acknowledged.length < wanted) await Promise.race([once(lines, "line"), early]);
+  };
+  return { child, acknowledged, has, errors: () => errors, ended };
 }
 
 async function idsIn(address: string): Promise<{ ids: Set<string>; people: number }> {

@@ -59,7 +59,7 @@ it("show says once what happened again and again on a day", async () => {
     await using gallery = await Gallery.open(folder, { create: model, actor: "kim" });
     const { id } = await gallery.people.add("Ann");
     for (let i = 0; i < 3; i++) {
-      const embedding = Float32Array.from([1, i / 10, 0, 0]);
+      const embedding = new Float32Array(4).fill(1, i, i + 1);
       await gallery.faces.add([{ personId: id, embedding, photoDigest: `${i}`.repeat(64) }]);
     }
     await gallery.people.update("Ann", { notes: { room: 4 } });
