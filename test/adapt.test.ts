@@ -1,5 +1,5 @@
 /** @file The recipe adapt on people of LFW with the real pack: the plain cosine of two people, its thresholds, and new ones. */
-import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { silentLog } from "../src/base/log.ts";
@@ -108,7 +108,13 @@ describe.skipIf(!isThere)(`faceid train --recipe adapt${note}`, () => {
   it("leaves out photographs that a look through the folder finds", async () => {
     cpSync(photo(TWO, 1), join(people, ONE, "copy.jpg"));
     const output = join(work, "suspects.csv");
-    const { suspects } = await cleanDataset(people, { output });
+    const clip = join(people, ONE, "clip.mp4");
+    writeFileSync(clip, "x");
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => warned.push(message) };
+    const { suspects } = await cleanDataset(people, { output, log });
+    rmSync(clip);
+    expect(warned).toEqual([`left out: 1 video, which is not read; save frames as JPEG (${clip})`]);
     expect(suspects.map(({ path, finding }) => [path, finding])).toEqual([
       [`${ONE}/copy.jpg`, "wrong label"],
     ]);

@@ -27,6 +27,13 @@ const MAX_READS = 16;
 /** Bytes that tell a format. */
 const MAGIC_BYTES = 16;
 
+export interface ListOptions {
+  /** Whether a link that leads nowhere is a photograph where its name says so: for jobs that say why each one was left out. */
+  readonly keepsBroken?: boolean;
+  /** Called for each file and folder that is left out, also where nothing is lost by it, in no particular order. */
+  readonly onLeftOut?: (reason: string, path: string) => void;
+}
+
 const byCode = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 /** Whether a file that its name says nothing about begins like a photograph. */
@@ -43,13 +50,17 @@ async function looksLikeImage(path: string): Promise<boolean> {
 /** Lists a folder and those below it. */
 class Walk {
   readonly #root: string;
-  readonly #keepsBroken: boolean;
+  readonly #options: ListOptions;
   readonly tally = new Tally();
 
-  /** @param keepsBroken whether a link that leads nowhere is a photograph where its name says so. */
-  constructor(root: string, keepsBroken = false) {
+  constructor(root: string, options: ListOptions) {
     this.#root = root;
-    this.#keepsBroken = keepsBroken;
+    this.#options = options;
+  }
+
+  #leaveOut(reason: string, path: string): void {
+    this.tally.add(reason, path);
+    this.#options.onLeftOut?.(reason, path);
   }
 
   /**
@@ -88,25 +99,25 @@ class Walk {
       const target = await realpath(at);
       chain.add(await realpath(folder));
       if (![...chain].some((each) => each === target || each.startsWith(target + sep))) return about;
-      this.tally.add(REASONS.loop, at);
+      this.#leaveOut(REASONS.loop, at);
     } catch (error) {
       const isGone = systemCode(error) !== "ELOOP" && kindByName(at) === "photograph";
-      if (isGone && this.#keepsBroken) return "broken";
-      this.tally.add(systemCode(error) === "ELOOP" ? REASONS.loop : REASONS.broken, at);
+      if (isGone && this.#options.keepsBroken) return "broken";
+      this.#leaveOut(systemCode(error) === "ELOOP" ? REASONS.loop : REASONS.broken, at);
     }
     return undefined;
   }
 
   #takeFolder(name: string, at: string, folders: string[]): void {
-    if (isSystemFolder(name)) this.tally.add(REASONS.hidden, at);
-    else if (name.includes("\uFFFD")) this.tally.add(REASONS.encoding, at);
+    if (isSystemFolder(name)) this.#leaveOut(REASONS.hidden, at);
+    else if (name.includes("\uFFFD")) this.#leaveOut(REASONS.encoding, at);
     else folders.push(name);
   }
 
   async #takeFile(name: string, at: string, files: string[]): Promise<void> {
     const kind = kindByName(name);
     if (kind === "photograph" || (kind === undefined && (await looksLikeImage(at)))) files.push(name);
-    else this.tally.add(kind?.reason ?? REASONS.other, at);
+    else this.#leaveOut(kind?.reason ?? REASONS.other, at);
   }
 
   /** All photographs below a folder: paths below it. */
@@ -122,7 +133,7 @@ class Walk {
       return { files: all, direct: files.length };
     } catch (error) {
       if (systemCode(error) === undefined) throw error;
-      this.tally.add(REASONS.unreadable, join(this.#root, below));
+      this.#leaveOut(REASONS.unreadable, join(this.#root, below));
       return { files: [], direct: 0 };
     }
   }
@@ -137,8 +148,8 @@ export interface RootEntries extends Entries {
  * Names of the folders and photographs directly in a folder.
  * @throws FaceError `DATASET_NOT_FOUND` when the folder does not exist, `DATASET_INVALID` when it cannot be read.
  */
-export async function listFolder(path: string, keepsBroken = false): Promise<RootEntries> {
-  const walk = new Walk(path, keepsBroken);
+export async function listFolder(path: string, options: ListOptions = {}): Promise<RootEntries> {
+  const walk = new Walk(path, options);
   try {
     const { folders, files } = await walk.entries("", []);
     return { folders, files, leftOut: walk.tally.list() };
@@ -165,7 +176,7 @@ export async function listFolder(path: string, keepsBroken = false): Promise<Roo
 export async function listPeople(
   root: string,
   names: readonly string[],
-  keepsBroken = false,
+  options: ListOptions = {},
 ): Promise<Folder[]> {
   const above = [await realpath(root)];
   const folders = new Array<Folder>(names.length);
@@ -173,7 +184,7 @@ export async function listPeople(
   const waiting = names.entries();
   const read = async (): Promise<void> => {
     for (const [index, name] of waiting) {
-      const walk = new Walk(root, keepsBroken);
+      const walk = new Walk(root, options);
       const { files, direct } = await walk.photographs(name, above);
       folders[index] = { name, files, direct, leftOut: walk.tally.list() };
     }
@@ -184,13 +195,11 @@ export async function listPeople(
 
 /**
  * Paths of all photographs in a folder and below it.
- * @param keepsBroken whether links that lead nowhere are among them where their names are those of photographs: for jobs that
- *   say of each photograph why it was left out.
  * @throws FaceError as `listFolder`.
  */
-export async function listPhotographs(root: string, keepsBroken = false): Promise<string[]> {
-  const { folders, files } = await listFolder(root, keepsBroken);
-  const people = await listPeople(root, folders, keepsBroken);
+export async function listPhotographs(root: string, options: ListOptions = {}): Promise<string[]> {
+  const { folders, files } = await listFolder(root, options);
+  const people = await listPeople(root, folders, options);
   const below = people.flatMap(({ name, files: inside }) => inside.map((file) => join(name, file)));
   return [...files, ...below].map((path) => join(root, path));
 }

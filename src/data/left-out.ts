@@ -29,7 +29,7 @@ export const REASONS = {
 const HARMLESS: ReadonlySet<string> = new Set([REASONS.hidden, REASONS.other]);
 
 /** Whether somebody who trains or measures should hear of it. */
-export const isLoss = ({ reason }: LeftOut): boolean => !HARMLESS.has(reason);
+export const isLoss = ({ reason }: Pick<LeftOut, "reason">): boolean => !HARMLESS.has(reason);
 
 /** The words of a reason that are another for one file. */
 const SINGULAR: readonly (readonly [many: RegExp, one: string])[] = [
@@ -40,10 +40,19 @@ const SINGULAR: readonly (readonly [many: RegExp, one: string])[] = [
   [/ that (hold|lead)\b/, " that $1s"],
   [/ that do not\b/, " that does not"],
   [/\b(that|which) are not\b/, "$1 is not"],
+  [/\bof cameras\b/, "of a camera"],
+  [/\bin formats\b/, "in a format"],
   [/; (convert|unpack|rename|develop) them\b/, "; $1 it"],
 ];
 
 const one = (reason: string) => SINGULAR.reduce((text, [many, single]) => text.replace(many, single), reason);
+
+/** The reason of one file as a sentence: `clip.mp4 is a video, which is not read; save frames as JPEG`. */
+export function sentenceOf(path: string, reason: string): string {
+  const text = one(reason);
+  const verb = reason === REASONS.encoding ? "has" : "is";
+  return `${path} ${verb} ${/^[aeiou]/i.test(text) ? "an" : "a"} ${text}`;
+}
 
 /** One line for people. */
 export const leftOutText = ({ reason, count, example }: LeftOut): string =>

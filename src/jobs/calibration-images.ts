@@ -8,6 +8,7 @@ import { spread } from "../data/contact-sheet.ts";
 import { leftOutOf, withFaces } from "../data/dataset-faces.ts";
 import { listPhotographs } from "../data/folder.ts";
 import { type Dataset, type ImageRef, imageName } from "../data/identity.ts";
+import { isLoss, leftOutText, Tally } from "../data/left-out.ts";
 import { Loader } from "../data/loader.ts";
 import { type Framing, framingName } from "../faces/alignment.ts";
 import type { FaceChoice } from "../faces/choose.ts";
@@ -133,9 +134,14 @@ function tooFew({
   );
 }
 
-async function listImages(folder: string): Promise<string[]> {
+async function listImages(folder: string, log: Log): Promise<string[]> {
+  const leftOut = new Tally();
   try {
-    return await listPhotographs(folder);
+    const paths = await listPhotographs(folder, {
+      onLeftOut: (reason, path) => leftOut.add(reason, path),
+    });
+    for (const item of leftOut.list().filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
+    return paths;
   } catch (error) {
     if (!(error instanceof FaceError && error.code === "DATASET_NOT_FOUND")) throw error;
     throw new FaceError(error.code, error.message, {
@@ -172,7 +178,7 @@ async function refsOf(
  */
 export async function calibrationImages(wish: ImageWish): Promise<CalibrationImages> {
   const { folder, count, size, log } = wish;
-  const listed = await listImages(folder);
+  const listed = await listImages(folder, log);
   const paths = drawn(listed, count);
   const faces = wish.faces ?? (await facesOf(paths, wish));
   const refs = await refsOf(paths, faces, wish);

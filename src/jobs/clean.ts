@@ -27,6 +27,7 @@ import { Session } from "../onnx/runtime/session.ts";
 import { csvLine } from "./csv.ts";
 import { embeddedFaces } from "./embed.ts";
 import type { EmbeddedPhoto } from "./embedding-files.ts";
+import { warnLeftOut } from "./evaluate.ts";
 import { type OnPhotoProgress, personOf } from "./photos-in.ts";
 
 export interface CleanOptions {
@@ -163,6 +164,7 @@ export async function cleanDataset(folder: string, options: CleanOptions): Promi
   }
   const root = resolve(folder);
   const dataset = await openDataset({ path: root });
+  warnLeftOut(dataset, log);
   const face = usualChoice(dataset.kind);
   const { rows, leftOut, journal } = await embeddedFaces(root, `${output}.part`, {
     face,

@@ -73,7 +73,7 @@ export interface ClusterResult {
   readonly unclear: readonly AlbumFace[];
   /** Photographs without a face. */
   readonly withoutFace: readonly string[];
-  /** Photographs that could not be read. */
+  /** Photographs that could not be read, and files that are not read, such as videos. */
   readonly leftOut: readonly LeftOutFile[];
 }
 
@@ -256,7 +256,7 @@ export async function clusterFolder(
   checkOptions("clusterFolder", clusterOptions, options);
   const { output, far, log, signal, links = false } = options;
   if (output !== undefined) await refuseOutput(folder, output);
-  const paths = await photosIn(folder);
+  const { paths, unread } = await photosIn(folder);
   await using model = await loadFaceModel(options.model, { log, signal });
   const threshold = thresholdOf(model, far);
   const { name, digest } = model;
@@ -286,7 +286,7 @@ export async function clusterFolder(
     single: single.map(({ about }) => about),
     unclear: faces.flatMap(({ about }) => (about.warnings.length > 0 ? [about] : [])),
     withoutFace: records.flatMap((each) => ("faces" in each && each.faces.length === 0 ? [each.path] : [])),
-    leftOut: records.flatMap((each) => ("leftOut" in each ? [each.leftOut] : [])),
+    leftOut: [...records.flatMap((each) => ("leftOut" in each ? [each.leftOut] : [])), ...unread],
   };
   if (output === undefined) return result;
   await publishFolder(output, async (temporary) => {

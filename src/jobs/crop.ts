@@ -15,6 +15,7 @@ import { DECODING_AHEAD, PhotoThreads } from "../serving/photos/photo-threads.ts
 import { Journal } from "./journal.ts";
 import type { FileState, LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
 import {
+  byPath,
   eachPhoto,
   leftOutCsv,
   leftOutFile,
@@ -185,7 +186,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   }
   await checkTarget(output, "folder");
   const framing: Framing = CROP_FRAMINGS[named];
-  const paths = await photosIn(folder);
+  const { paths, unread } = await photosIn(folder);
   const { files, about } = await openPack(PACK, { log });
   const job: Crops = {
     format: "faceid-crops-1",
@@ -201,7 +202,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const journal = await Journal.open<LeftOutRecord>(join(output, JOURNAL_FILE), job);
   const targets = targetsOf(paths, format);
   const before = new Map(journal.records.map((record) => [record.leftOut.path, record]));
-  const list: LeftOutFile[] = [];
+  const list: LeftOutFile[] = [...unread];
   let [written, kept] = [0, 0];
   await using photos = await PhotoThreads.open(
     { detector: files.detector },
@@ -231,5 +232,5 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   });
   await writeFileAtomic(join(output, LEFT_OUT_FILE), leftOutCsv(list));
   await journal.remove();
-  return { written, kept, leftOut: list };
+  return { written, kept, leftOut: list.toSorted(byPath) };
 }

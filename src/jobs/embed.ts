@@ -29,6 +29,7 @@ import { type EmbeddedPhoto, type EmbeddingFormat, formatOf, writeEmbeddings } f
 import { Journal } from "./journal.ts";
 import type { FileState, LeftOutFile, PhotosJobOptions } from "./photos-in.ts";
 import {
+  byPath,
   eachPhoto,
   leftOutCsv,
   leftOutFile,
@@ -212,7 +213,7 @@ async function embedAll(
   return { records, kept };
 }
 
-/** The faces of a folder's photographs in path order, and the photographs without one; the journal keeps what is done. */
+/** The faces of a folder's photographs in path order, the photographs without one, and the files that are not read; the journal keeps what is done. */
 export async function embeddedFaces(
   folder: string,
   journalPath: string,
@@ -220,7 +221,9 @@ export async function embeddedFaces(
 ) {
   const { model = DEFAULT_PACK, face = "largest", strict = false, shard, log = silentLog } = options;
   const all = await photosIn(folder);
-  const paths = shard === undefined ? all : all.filter((path) => isInShard(path, shard));
+  const isOurs = (path: string) => shard === undefined || isInShard(path, shard);
+  const paths = all.paths.filter(isOurs);
+  const unread = all.unread.filter(({ path }) => isOurs(path));
   const named = packModelNamed(model);
   await using embedder = await (named === undefined ? modelEmbedder(model, log) : packEmbedder(named, log));
   const { name, digest, size } = embedder;
@@ -238,7 +241,7 @@ export async function embeddedFaces(
     "row" in record ? [{ ...record.row, embedding: decoded(record.row.embedding) }] : [],
   );
   const leftOut = ordered.flatMap((record) => ("leftOut" in record ? [record.leftOut] : []));
-  return { rows, leftOut, kept, journal, model: { model: name, digest, size } };
+  return { rows, leftOut, unread, kept, journal, model: { model: name, digest, size } };
 }
 
 /**
@@ -255,7 +258,8 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
   const format: EmbeddingFormat = formatOf(output);
   await refuseTaken(output);
   await checkTarget(output, "file");
-  const { rows, leftOut, kept, journal, model } = await embeddedFaces(folder, `${output}.part`, options);
+  const { rows, kept, journal, model, ...rest } = await embeddedFaces(folder, `${output}.part`, options);
+  const leftOut = [...rest.leftOut, ...rest.unread].toSorted(byPath);
   const files = await writeEmbeddings(output, format, rows, model);
   if (leftOut.length > 0) {
     const list = output.replace(/\.\w+$/, ".left-out.csv");

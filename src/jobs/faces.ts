@@ -55,14 +55,15 @@ async function picturePaths(
 /**
  * Finds the faces of photographs, one photograph after the other.
  * @param given photographs, and folders, of which all photographs are taken, also those of the folders in them.
- * @returns one entry for each photograph, in order; one that cannot be read is an entry with its error.
+ * @returns one entry for each photograph, in order; one that cannot be read is an entry with its error, as are the files of
+ *   folders that are not read, such as videos, at the end.
  * @throws FaceError as `loadFaceModel`; `DATASET_INVALID` for a folder without photographs; `INTERRUPTED` on the signal.
  */
 export async function listFaces(
   given: readonly string[],
   { show, onPhoto, ...options }: ListFacesOptions = {},
 ): Promise<ListedPhoto[]> {
-  const wanted = await wantedPhotos(given);
+  const { photos: wanted, unread: others } = await wantedPhotos(given);
   const pictures = show === undefined ? undefined : await picturePaths(wanted, given, show);
   const listed: ListedPhoto[] = [];
   const add = (photo: ListedPhoto) => {
@@ -71,7 +72,7 @@ export async function listFaces(
   };
   const unread = await noneThere(wanted.map(({ path }) => path));
   if (unread !== undefined) {
-    for (const photo of unread) add(photo);
+    for (const photo of [...unread, ...others]) add(photo);
     return listed;
   }
   await using model = await loadFaceModel(undefined, options);
@@ -87,5 +88,6 @@ export async function listFaces(
       add({ image, error });
     }
   }
+  for (const photo of others) add(photo);
   return listed;
 }

@@ -18,6 +18,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { tinyConfig } from "../../test/support/tiny-run.ts";
 import { readDescription } from "../artifact/description.ts";
+import { silentLog } from "../base/log.ts";
 import { cutFace } from "../data/face-crop.ts";
 import { models, openPack } from "../faces/models.ts";
 import { decodePixels, encodePng } from "../image/decode.ts";
@@ -103,12 +104,18 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     });
     const images = join(work, "crops-for-int8");
     await cropFaces(photos, { output: images });
-    const ofCrops = { ...ofPhotos, images, output: join(work, "int8/2") };
+    writeFileSync(join(images, "clip.mp4"), "x");
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => warned.push(message) };
+    const ofCrops = { ...ofPhotos, images, output: join(work, "int8/2"), log };
     expect(await quantizeModel(ofCrops)).toMatchObject({
       faces: "none",
       calibrationImages: 8,
       withoutFace: 0,
     });
+    expect(warned).toContain(
+      `left out: 1 video, which is not read; save frames as JPEG (${join(images, "clip.mp4")})`,
+    );
     await rm(join(images, CROPS_FILE));
     const ofSize = { ...ofCrops, output: join(work, "int8/3") };
     expect(await quantizeModel(ofSize)).toMatchObject({ faces: "none", withoutFace: 0 });

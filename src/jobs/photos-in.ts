@@ -7,6 +7,7 @@ import { eachLimited } from "../base/limiter.ts";
 import { countText, type Log } from "../base/log.ts";
 import { usableCores } from "../base/platform.ts";
 import { listPhotographs } from "../data/folder.ts";
+import { isLoss, leftOutText, sentenceOf, Tally } from "../data/left-out.ts";
 import type { FaceChoice } from "../faces/choose.ts";
 import { readImageFile } from "../image/decode.ts";
 import { csvLine } from "./csv.ts";
@@ -16,15 +17,34 @@ export async function isFolder(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined))?.isDirectory() === true;
 }
 
+/** What a folder holds, by paths relative to it with `/`. */
+export interface FolderPhotos {
+  /** Those of a folder in name order, before those of the folders in it. */
+  readonly paths: readonly string[];
+  /** Files that somebody may take for photographs and that are not read, such as videos, in path order. */
+  readonly unread: readonly LeftOutFile[];
+}
+
 /**
- * Every photograph of a folder and of the folders in it, relative to it with `/`: those of a folder in name order, before
- * those of the folders in it. Links that lead nowhere are among them, so that they are left out by name and not silently.
+ * Every photograph of a folder and of the folders in it, and the files that are not read. Links that lead nowhere are among the
+ * photographs, so that they are left out by name and not silently.
  * @throws FaceError as `listFolder`; `DATASET_INVALID` without a photograph.
  */
-export async function photosIn(root: string): Promise<string[]> {
-  const paths = await listPhotographs(root, true);
-  if (paths.length > 0) return paths.map((path) => relative(root, path).replaceAll("\\", "/"));
-  throw new FaceError("DATASET_INVALID", `there are no photographs in ${root}`, {
+export async function photosIn(root: string): Promise<FolderPhotos> {
+  const below = (path: string) => relative(root, path).replaceAll("\\", "/");
+  const unread: LeftOutFile[] = [];
+  const tally = new Tally();
+  const onLeftOut = (reason: string, path: string) => {
+    if (!isLoss({ reason })) return;
+    tally.add(reason, path);
+    const name = below(path);
+    unread.push({ path: name, code: "IMAGE_UNREADABLE", reason: sentenceOf(name, reason) });
+  };
+  const paths = await listPhotographs(root, { keepsBroken: true, onLeftOut });
+  if (paths.length > 0) return { paths: paths.map(below), unread: unread.toSorted(byPath) };
+  const lost = tally.list().map(leftOutText);
+  const found = lost.length === 0 ? "" : `; left out: ${lost.join("; ")}`;
+  throw new FaceError("DATASET_INVALID", `there are no photographs in ${root}${found}`, {
     hint: "name a folder of image files, or of folders of them",
   });
 }
@@ -35,19 +55,32 @@ export interface WantedPhoto {
   readonly name: string;
 }
 
-/** The photographs, and all of each folder. @throws FaceError `DATASET_INVALID` for a folder without photographs. */
-export async function wantedPhotos(given: readonly string[]): Promise<WantedPhoto[]> {
-  const lists = given.map(async (path) => {
-    if (!(await isFolder(path))) return [{ path, name: basename(path) }];
-    return (await photosIn(path)).map((name) => ({ path: join(path, name), name }));
-  });
-  return (await Promise.all(lists)).flat();
-}
-
 /** A photograph that cannot be read. */
 export interface UnreadPhoto {
   readonly image: string;
   readonly error: FaceError;
+}
+
+/** The photographs, and all of each folder. @throws FaceError `DATASET_INVALID` for a folder without photographs. */
+export async function wantedPhotos(
+  given: readonly string[],
+): Promise<{ readonly photos: readonly WantedPhoto[]; readonly unread: readonly UnreadPhoto[] }> {
+  const lists = given.map(async (path) => {
+    if (!(await isFolder(path))) return { photos: [{ path, name: basename(path) }], unread: [] };
+    const found = await photosIn(path);
+    return {
+      photos: found.paths.map((name) => ({ path: join(path, name), name })),
+      unread: found.unread.map(({ path: name, reason }) => ({
+        image: join(path, name),
+        error: new FaceError(
+          "IMAGE_UNREADABLE",
+          reason.replace(name, () => join(path, name)),
+        ),
+      })),
+    };
+  });
+  const all = await Promise.all(lists);
+  return { photos: all.flatMap(({ photos }) => photos), unread: all.flatMap(({ unread }) => unread) };
 }
 
 /**
@@ -138,11 +171,12 @@ export function leftOutFile(path: string, error: unknown): LeftOutFile {
   throw error;
 }
 
+/** The order of a list of files. */
+export const byPath = (a: LeftOutFile, b: LeftOutFile): number => (a.path < b.path ? -1 : 1);
+
 /** The list as a CSV file, in path order. */
 export function leftOutCsv(list: readonly LeftOutFile[]): string {
-  const rows = list
-    .toSorted((a, b) => (a.path < b.path ? -1 : 1))
-    .map(({ path, code, reason }) => csvLine([path, code, reason]));
+  const rows = list.toSorted(byPath).map(({ path, code, reason }) => csvLine([path, code, reason]));
   return `${[csvLine(["path", "code", "reason"]), ...rows].join("\n")}\n`;
 }
 

@@ -18,7 +18,7 @@ import type {
   PhotoVerifyOptions,
   ReadPhoto,
 } from "../verify/photo-model.ts";
-import { isFolder, photosIn } from "./photos-in.ts";
+import { isFolder, type LeftOutFile, photosIn } from "./photos-in.ts";
 
 export interface VerifyPhotosOptions extends LoadFaceModelOptions, PhotoVerifyOptions {
   /** As for `loadFaceModel`. */
@@ -43,6 +43,8 @@ export interface VerifiedFolder {
   readonly candidates: readonly Candidate[];
   /** Faces that were compared in all of them: the false accept rate holds for each. */
   readonly compared: number;
+  /** Files of the folder that are not read, such as videos. */
+  readonly leftOut: readonly LeftOutFile[];
 }
 
 async function verifyPair(
@@ -67,14 +69,18 @@ const wishOf = ({ face, strict, limits }: PairOptions): PairOptions => ({ face, 
  * The photographs of a folder without the one that they are compared with, where it lies there itself.
  * @throws FaceError as `photosIn`; `DATASET_INVALID` when there is no other.
  */
-async function othersIn(folder: string, photo: string): Promise<string[]> {
-  const images = (await photosIn(folder)).map((path) => join(folder, path));
+async function othersIn(
+  folder: string,
+  photo: string,
+): Promise<{ readonly images: readonly string[]; readonly leftOut: readonly LeftOutFile[] }> {
+  const { paths, unread } = await photosIn(folder);
+  const images = paths.map((path) => join(folder, path));
   // A photograph that is gone has no place; it is said of it when it is read.
   const placeOf = (path: string) => realpath(path).catch(() => undefined);
   const own = await placeOf(photo);
   const places = await Promise.all(images.map(placeOf));
   const others = images.filter((_, i) => own === undefined || places[i] !== own);
-  if (others.length > 0) return others;
+  if (others.length > 0) return { images: others, leftOut: unread };
   throw new FaceError("DATASET_INVALID", `there are no photographs in ${folder} but ${photo} itself`, {
     hint: "name a folder of other photographs",
   });
@@ -118,7 +124,7 @@ async function verifyFolder(
   [photo, folder]: readonly [string, string],
   { far, signal, ...options }: VerifyPhotosOptions,
 ): Promise<VerifiedFolder> {
-  const images = await othersIn(folder, photo);
+  const { images, leftOut } = await othersIn(folder, photo);
   const { face = "largest", ...others } = wishOf(options);
   const wanted = await model.read(photo, { ...others, face: pickOf(face, 0) });
   const facesOf = async (image: string): Promise<ReadPhoto[]> =>
@@ -141,7 +147,7 @@ async function verifyFolder(
     "verification" in each ? each.verification.similarity : Number.NEGATIVE_INFINITY;
   const ranked = candidates.toSorted((a, b) => (rank(a) < rank(b) ? 1 : rank(a) > rank(b) ? -1 : 0));
   const compared = candidates.reduce((sum, each) => sum + ("compared" in each ? each.compared : 0), 0);
-  return { candidates: ranked, compared };
+  return { candidates: ranked, compared, leftOut };
 }
 
 /**

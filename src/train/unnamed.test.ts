@@ -1,4 +1,5 @@
 /** @file Photographs without names: each an identity of its own, for students alone. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder, writePhotos } from "../../test/support/photos.ts";
@@ -14,7 +15,13 @@ describe("photographs without names", () => {
     const unnamedPath = await temporaryFolder();
     await writePhotos(unnamedPath, ["b.png", "a.png", "trip/c.png"]);
     const config = tinyConfig({ ...STUDENT, sampling: "people", unnamedPath });
-    const { split, dataset } = await trainingPeople(config, silentLog, undefined);
+    await writeFile(join(unnamedPath, "trip/raw.cr2"), "x");
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => warned.push(message) };
+    const { split, dataset } = await trainingPeople(config, log, undefined);
+    expect(warned).toEqual([
+      `left out: 1 raw file of a camera, which cannot be decoded; develop it to JPEG (${join(unnamedPath, "trip/raw.cr2")})`,
+    ]);
     const { split: without } = await trainingPeople(
       { ...config, unnamedPath: undefined },
       silentLog,

@@ -5,6 +5,7 @@ import { countText, type Log } from "../base/log.ts";
 import { withFaces } from "../data/dataset-faces.ts";
 import { listPhotographs } from "../data/folder.ts";
 import type { Identity } from "../data/identity.ts";
+import { isLoss, leftOutText, Tally } from "../data/left-out.ts";
 import type { TrainConfig } from "./config.ts";
 import { needsLabels } from "./step-losses.ts";
 
@@ -32,7 +33,11 @@ export async function unnamedPhotos(
   if (teacher === undefined) refuse("only teach a student", "set --teacher opencv-sface");
   if (needsLabels(loss)) refuse(`say nothing about people to the loss ${loss}`, "leave out --loss");
   if (minImagesPerId > 1) refuse("count as one image each", "set --min-images-per-id 1");
-  const paths = await listPhotographs(resolve(unnamedPath));
+  const leftOut = new Tally();
+  const paths = await listPhotographs(resolve(unnamedPath), {
+    onLeftOut: (reason, path) => leftOut.add(reason, path),
+  });
+  for (const item of leftOut.list().filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
   if (paths.length === 0) {
     throw new FaceError("DATASET_INVALID", `there are no photographs in ${unnamedPath}`, {
       hint: "check --unnamed-path, or leave it out",

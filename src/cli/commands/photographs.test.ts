@@ -601,6 +601,52 @@ describe.skipIf(!isThere)(`with the pack${note}`, () => {
     expect((await faceid(["verify", photo("Aaron_Eckhart", 1), folder])).status).toBe(11);
   });
 
+  it("names the files of a folder that are not read, and goes on without them", async () => {
+    const folder = join(work, "mixed");
+    mkdirSync(folder);
+    copyFileSync(TWO, join(folder, "two.jpg"));
+    for (const name of ["clip.mp4", "raw.NEF"]) writeFileSync(join(folder, name), "x");
+    const [clip, raw] = [
+      "clip.mp4 is a video, which is not read; save frames as JPEG",
+      "raw.NEF is a raw file of a camera, which cannot be decoded; develop it to JPEG",
+    ];
+    const listed = [
+      { path: "clip.mp4", code: "IMAGE_UNREADABLE", reason: clip },
+      { path: "raw.NEF", code: "IMAGE_UNREADABLE", reason: raw },
+    ];
+    const errors = [clip, raw].map((reason) => ({
+      image: join(folder, reason!.split(" ")[0]!),
+      error: { code: "IMAGE_UNREADABLE", message: join(folder, reason!) },
+    }));
+    const csv = [
+      "path,code,reason",
+      ...listed.map(({ path, code, reason }) => `${path},${code},"${reason}"`),
+    ];
+    const said = `left out: 0 photographs without the face, 2 unreadable files; listed in`;
+    const crops = join(work, "mixed-crops");
+    const gallery = join(work, "mixed-gallery");
+    const jobs = [
+      [["embed", folder, "--output", join(work, "mixed.jsonl")], join(work, "mixed.left-out.csv")],
+      [["crop", folder, "--output", crops], join(crops, "left-out.csv")],
+    ] as const;
+    for (const [command, list] of jobs) {
+      const { status, stdout } = await faceid(command);
+      expect(stdout).toContain(`\n${said} ${list}\n  ${clip}\n  ${raw}`);
+      expect(readFileSync(list, "utf8").trimEnd().split("\n")).toEqual(csv);
+      expect(status).toBe(0);
+    }
+    expect(JSON.parse((await faceid(["cluster", folder, "--json"])).stdout).leftOut).toEqual(listed);
+    const verified = await faceid(["verify", OTHER, folder]);
+    expect(verified.stdout).toContain(`\nwarning: left out: ${clip}\nwarning: left out: ${raw}\n`);
+    expect(verified.status).toBe(1);
+    await faceid(["gallery", "add", "Aaron", ONE, "--gallery", gallery]);
+    for (const command of [["faces"], ["gallery", "identify", "--gallery", gallery]]) {
+      const { status, stdout } = await faceid([...command, folder, "--json"]);
+      expect(JSON.parse(stdout).photographs.slice(1)).toEqual(errors);
+      expect(status).toBe(0);
+    }
+  });
+
   it("does not compare a photograph with itself where it lies in the folder", async () => {
     const folder = join(work, "with itself");
     mkdirSync(folder);

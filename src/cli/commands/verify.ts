@@ -209,15 +209,23 @@ async function answer(photo: string, other: string, flags: Flags): Promise<void>
   const result = await verifyPhotos(photo, other, { ...options, detect, log, signal: interrupt.signal });
   await interrupt.requireNone();
   if ("candidates" in result) {
-    const { candidates, compared } = result;
+    const { candidates, compared, leftOut } = result;
     const answered = candidates.flatMap((each) => ("verification" in each ? [each.verification] : []));
     const warnings = detect ? [] : cropWarnings(answered);
-    const told = { candidates: candidates.map(candidateObject), compared, ...(!detect && { warnings }) };
-    const more = warnings.length - 1 - MOST_NAMED;
+    const told = {
+      candidates: candidates.map(candidateObject),
+      compared,
+      ...(!detect && { warnings }),
+      ...(leftOut.length > 0 && { leftOut }),
+    };
+    const more = (count: number, what: string) =>
+      count > 0 ? [`warning: ${counted(count, `more ${what}`)} like these; --json names them`] : [];
     const lines = [
       folderText(result, flags.far),
       ...warnings.slice(0, 1 + MOST_NAMED).map((warning) => `warning: ${shown(warning)}`),
-      ...(more > 0 ? [`warning: ${counted(more, "more picture")} like these; --json names them`] : []),
+      ...more(warnings.length - 1 - MOST_NAMED, "picture"),
+      ...leftOut.slice(0, MOST_NAMED).map(({ reason }) => `warning: left out: ${shown(reason)}`),
+      ...more(leftOut.length - MOST_NAMED, "file"),
     ];
     console.log(json ? JSON.stringify(told) : wrappedRemarks(lines.join("\n"), process.stdout));
     process.exitCode = folderExit(result);

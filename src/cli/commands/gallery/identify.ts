@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { percentText, scoreText, weightsText } from "../../../artifact/rates.ts";
 import { countText, shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
-import { noneThere, wantedPhotos } from "../../../jobs/photos-in.ts";
+import { noneThere, type UnreadPhoto, wantedPhotos } from "../../../jobs/photos-in.ts";
 import {
   type IdentifiedFace,
   type IdentifiedPhoto,
@@ -76,6 +76,7 @@ function photoObject(photo: IdentifiedPhoto): object {
 async function runSeveral(
   { gallery, model }: OpenedGallery,
   photos: readonly string[],
+  unread: readonly UnreadPhoto[],
   { options: { signal }, line, requireNone }: JobContext,
   { fpir, candidates, json }: IdentifyFlags,
 ): Promise<void> {
@@ -86,29 +87,39 @@ async function runSeveral(
   line[Symbol.dispose]();
   const identified = await identifyPhotos(model, gallery, photos, { fpir, candidates, signal, onPhoto });
   await requireNone();
-  endSeveral(identified, json);
+  endSeveral(identified, unread, json);
 }
 
-/** The object for programs, and the exit code. */
-function endSeveral(identified: readonly IdentifiedPhoto[], json: true | undefined): void {
-  if (json === true) console.log(JSON.stringify({ photographs: identified.map(photoObject) }));
+/**
+ * The object for programs, and the exit code.
+ * @param unread files of folders that are not read: no mistake of the caller.
+ */
+function endSeveral(
+  identified: readonly IdentifiedPhoto[],
+  unread: readonly UnreadPhoto[],
+  json: true | undefined,
+): void {
+  const all = [...identified, ...unread];
+  if (json === true) console.log(JSON.stringify({ photographs: all.map(photoObject) }));
+  else for (const photo of unread) say(photoText(photo));
   for (const photo of identified) if ("error" in photo) process.exitCode = photo.error.exitCode;
 }
 
 async function run(given: readonly string[], flags: IdentifyFlags): Promise<void> {
   using context = jobContext(flags, { after: AFTER_PHOTOGRAPH });
-  const photos = (await wantedPhotos(given)).map(({ path }) => path);
+  const { photos: wanted, unread: others } = await wantedPhotos(given);
+  const photos = wanted.map(({ path }) => path);
   const isOne = photos.length === 1 && photos[0] === given[0];
   const unread = await noneThere(photos);
   if (unread !== undefined) {
     if (isOne) throw unread[0]!.error;
     if (flags.json !== true) for (const photo of unread) say(photoText(photo));
-    endSeveral(unread, flags.json);
+    endSeveral(unread, others, flags.json);
     return;
   }
   await using opened = await openGallery(context.options);
   if (!isOne) {
-    await runSeveral(opened, photos, context, flags);
+    await runSeveral(opened, photos, others, context, flags);
     return;
   }
   const { gallery, model } = opened;
