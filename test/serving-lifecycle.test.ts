@@ -247,7 +247,7 @@ describe("faceid serve", () => {
     );
     // A label on a version that does not answer is refused with the whole file; what was served goes on.
     write(entry("a", `model_version_policy { all {} } ${label("stable", 9)}`));
-    await server.until("Request to assign label to version 9 of model a");
+    await server.until("which is not currently available for inference; name versions that are loaded");
     expect((await predict(server, "a/labels/stable")).status).toBe(200);
     writeFileSync(file, "model_config_list { nonsense }");
     await server.until("Error parsing text-format tensorflow.serving.ModelServerConfig");

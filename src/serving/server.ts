@@ -38,6 +38,7 @@ import { type ServingSettings, servingLoader } from "./repository/loader.ts";
 import { Repository, type RepositorySettings } from "./repository/repository.ts";
 import type { RestContext, RestOptions } from "./rest/handler.ts";
 import { type RestLimits, type RestServer, startRest } from "./rest/rest-server.ts";
+import { StatusError } from "./status.ts";
 import { followTls, type Tls } from "./tls.ts";
 
 export interface ServerOptions extends RepositorySettings, ServingSettings {
@@ -249,7 +250,8 @@ function follow({ seconds, read }: ConfigSource, catalog: Catalog, log: Log): No
     try {
       await catalog.reload(await read());
     } catch (error) {
-      problem = `the configuration was not applied: ${String(error)}`;
+      const hint = error instanceof StatusError || error instanceof FaceError ? error.hint : undefined;
+      problem = `the configuration was not applied: ${String(error)}${hint === undefined ? "" : `; ${hint}`}`;
     }
     if (problem !== undefined && problem !== logged) log.error(problem);
     logged = problem;

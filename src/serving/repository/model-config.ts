@@ -1,5 +1,5 @@
 /** @file The list of models to serve: checks a configuration, alone and as the successor of another. */
-import { isAbsolute } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import {
   type ModelConfig,
@@ -78,8 +78,15 @@ function checkModel(model: ModelConfig, requestLog: RequestLog | undefined): voi
   }
   if (isRemote(model.basePath)) remoteAddress(model.basePath);
   else if (!isAbsolute(model.basePath)) {
-    throw invalidArgument(
+    throw new StatusError(
+      "INVALID_ARGUMENT",
       `Expected model ${model.name} to have an absolute path or URI; got base_path()=${model.basePath}`,
+      {
+        hint:
+          model.basePath === ""
+            ? `add base_path: "/path/to/${model.name}", the folder that holds the version folders`
+            : `write the whole path, such as base_path: ${JSON.stringify(resolve(model.basePath))}`,
+      },
     );
   }
   if (model.loggingConfig !== undefined && requestLog === undefined) throw noRequestLog();

@@ -292,15 +292,24 @@ describe("repository", () => {
         `model_config_list { ${modelText(folder, "m", `${all} version_labels { key: "stable" value: ${version} }`)} }`,
       );
     await using models = repository();
-    await expect(models.start(labelled(1))).rejects.toThrow(
-      "Request to assign label to version 1 of model m, which is not currently available for inference",
-    );
+    await expect(models.start(labelled(1))).rejects.toMatchObject({
+      message: expect.stringMatching(
+        /Request to assign label to version 1 of model m, which is not currently available for inference$/,
+      ),
+      hint: expect.stringMatching(
+        /^pass --allow_version_labels_for_unavailable_models=true, .*; or .*serve the version first/,
+      ),
+    });
     await models.reload(config(`model_config_list { ${modelText(folder, "m", all)} }`));
     await eventually(() => states(models, "m").join() === "2 AVAILABLE,1 AVAILABLE");
     await models.reload(labelled(1));
     const stable = { name: "m", version: { by: "label", label: "stable" } } as const;
     expect(answering(models, stable)).toBe(1n);
-    await expect(models.reload(labelled(3))).rejects.toThrow("not currently available");
+    // A label that has a version cannot wait for another, whatever the flag says.
+    await expect(models.reload(labelled(3))).rejects.toMatchObject({
+      message: expect.stringMatching(/not currently available for inference$/),
+      hint: "name versions that are loaded: serve the version first, then add its label and reload",
+    });
     expect(() => models.acquire({ name: "m", version: { by: "label", label: "x" } })).toThrow(
       "Unrecognized servable version label: x",
     );
@@ -317,5 +326,20 @@ describe("repository", () => {
   ])("refuses the configuration %s", async (text, message) => {
     await using models = repository();
     await expect(models.start(config(`model_config_list { ${text} }`))).rejects.toThrow(message);
+  });
+
+  it.each([
+    [
+      "models/m",
+      `write the whole path, such as base_path: ${JSON.stringify(join(process.cwd(), "models/m"))}`,
+    ],
+    ["", 'add base_path: "/path/to/m", the folder that holds the version folders'],
+  ])("says what to write for the base path %j", async (path, hint) => {
+    await using models = repository();
+    const model = `config { name: "m" base_path: "${path}" model_platform: "tensorflow" }`;
+    await expect(models.start(config(`model_config_list { ${model} }`))).rejects.toMatchObject({
+      message: expect.stringMatching(/absolute path or URI; got base_path\(\)=(models\/m)?$/),
+      hint,
+    });
   });
 });

@@ -264,9 +264,18 @@ export class Repository implements Catalog, AsyncDisposable {
       throw new StatusError(
         "FAILED_PRECONDITION",
         `Request to assign label to version ${version} of model ${name}, which is not currently available for inference`,
+        { hint: this.#labelHint(mayWait) },
       );
     }
     return labels;
+  }
+
+  /** @param mayWait whether the label could wait for its version, where the settings allow it. */
+  #labelHint(mayWait: boolean): string {
+    const later = "name versions that are loaded: serve the version first, then add its label and reload";
+    return mayWait && !this.#options.allowLabelsForUnavailable
+      ? `pass --allow_version_labels_for_unavailable_models=true, with which a label waits for its version; or ${later}`
+      : later;
   }
 
   async #poll(seconds: number): Promise<void> {
