@@ -7,7 +7,7 @@ import { writeFileAtomic } from "../base/files.ts";
 import { usableCores } from "../base/platform.ts";
 import { pickOf } from "../faces/choose.ts";
 import { type OpenedPhotograph, openPhotograph } from "../faces/opened-photograph.ts";
-import { DEFAULT_PACK, packModelNamed } from "../faces/packs/catalogue.ts";
+import { DEFAULT_PACK } from "../faces/packs/catalogue.ts";
 import { PackStore } from "../faces/packs/store.ts";
 import { readImageFile } from "../image/decode.ts";
 import type { LoadFaceModelOptions } from "../verify/load-face-model.ts";
@@ -173,9 +173,8 @@ export async function verifyPhotos(
     const { requirePicture } = await import("../verify/draw-faces.ts");
     await requirePicture(options.show, [photo, other]);
   }
-  const isPack = options.model === undefined || packModelNamed(options.model) !== undefined;
-  if (isPack && !(await new PackStore().has(DEFAULT_PACK)))
-    await requireFiles(many ? [photo] : [photo, other]);
+  // A model that is no pack takes the pack's detector.
+  if (!(await new PackStore().has(DEFAULT_PACK))) await requireFiles(many ? [photo] : [photo, other]);
   const { detect, precision, profile, calibration, log, progress, signal } = options;
   // Two photographs are decoded while the program's other parts and the networks are loaded.
   const { face = "largest" } = options;

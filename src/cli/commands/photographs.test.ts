@@ -105,31 +105,40 @@ describe("without a model pack", () => {
       error: { code: "IMAGE_UNREADABLE", message: `cannot read ${two}: no such file`, image: two },
     });
     expect((await faceid(["verify", one, work])).status).toBe(3);
+    // A model that is no pack takes the pack's detector.
+    const own = await faceid(["verify", "--model", SHIPPED_NAME, one, two]);
+    expect([own.status, own.stderr]).toEqual([3, `error: ${missing}\n  check the path\n`]);
+    expect((await faceid(["verify", "--model", SHIPPED_NAME, one, work])).stderr).toContain(one);
   });
 
-  it.each([["faces"], ["gallery", "identify"], ["gallery", "add", "Ann"]])(
-    "says first that no photograph is there: %j %j",
-    async (...command) => {
-      const gallery = command[0] === "gallery" ? ["--gallery", join(work, "never-made")] : [];
-      const [one, two] = [join(work, "none-1.jpg"), join(work, "none-2.jpg")];
-      for (const photos of [[one], [one, two]]) {
-        const { status, stdout, stderr } = await faceid([...command, ...photos, ...gallery]);
-        for (const path of photos) expect(stdout + stderr).toContain(`cannot read ${path}: no such file`);
-        expect(stderr).not.toContain("FACEID_OFFLINE");
-        expect(status).toBe(3);
-      }
-      // What can be answered of the others needs the pack.
-      const faces = await faceid(["faces", blank, two]);
-      expect([faces.status, faces.stdout]).toEqual([8, ""]);
-      expect(existsSync(join(work, "never-made"))).toBe(false);
-    },
-  );
+  it.each([
+    ["faces"],
+    ["gallery", "identify"],
+    ["gallery", "add", "Ann"],
+    ["gallery", "add", "--model", SHIPPED_NAME, "Ann"],
+  ])("says first that no photograph is there: %j %j", async (...command) => {
+    const gallery = command[0] === "gallery" ? ["--gallery", join(work, "never-made")] : [];
+    const [one, two] = [join(work, "none-1.jpg"), join(work, "none-2.jpg")];
+    for (const photos of [[one], [one, two]]) {
+      const { status, stdout, stderr } = await faceid([...command, ...photos, ...gallery]);
+      for (const path of photos) expect(stdout + stderr).toContain(`cannot read ${path}: no such file`);
+      expect(stderr).not.toContain("FACEID_OFFLINE");
+      expect(status).toBe(3);
+    }
+    // What can be answered of the others needs the pack.
+    const faces = await faceid(["faces", blank, two]);
+    expect([faces.status, faces.stdout]).toEqual([8, ""]);
+    expect(existsSync(join(work, "never-made"))).toBe(false);
+  });
 
   it.each([
     ["cluster"],
     ["embed", "--output", join(work, "none.npy")],
+    ["embed", "--model", SHIPPED_NAME, "--output", join(work, "none.npy")],
     ["crop", "--output", join(work, "none-crops")],
     ["gallery", "enrol", "--gallery", join(work, "never-made")],
+    ["gallery", "enrol", "--model", SHIPPED_NAME, "--gallery", join(work, "never-made")],
+    ["quantize", SHIPPED_NAME, "--output", join(work, "none-int8"), "--images"],
     ["evaluate", "--pack", "opencv-sface", "--dataset-path"],
     ["report", "opencv-sface", "--output", join(work, "none.html"), "--dataset-path"],
     ["calibrate", "opencv-sface", "--dataset-path"],
