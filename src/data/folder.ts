@@ -1,7 +1,7 @@
 /** @file Lists the photographs in a folder and in all folders below it, and what is left out there. */
 import type { Stats } from "node:fs";
 import { open, readdir, realpath, stat } from "node:fs/promises";
-import { join, sep } from "node:path";
+import { basename, dirname, join, sep } from "node:path";
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { imageFormat } from "../image/decode.ts";
 import { isSystemFolder, kindByName, type LeftOut, REASONS, Tally } from "./left-out.ts";
@@ -162,11 +162,14 @@ export async function listFolder(path: string, options: ListOptions = {}): Promi
       });
     }
     const isArchive = /\.(zip|tar|t?gz|tar\.\w+|7z|rar)$/i.test(path);
+    const isPhoto = code === "ENOTDIR" && kindByName(basename(path)) === "photograph";
     const reason = code === "ENOTDIR" ? "it is a file, not a folder" : messageOf(error);
     throw new FaceError("DATASET_INVALID", `cannot read the dataset ${path}: ${reason}`, {
       hint: isArchive
         ? "unpack the archive, and give the folder that holds one folder per person"
-        : "give the folder that holds one folder per person",
+        : isPhoto
+          ? `give a folder of photographs, such as the one that holds it: ${dirname(path)}`
+          : "give the folder that holds one folder per person",
       cause: error,
     });
   }

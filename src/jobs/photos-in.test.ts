@@ -49,3 +49,12 @@ it("names videos, camera raw files and others that are not read, with the reason
     /^there are no photographs in .*; left out: .*2 videos, which are not read; save frames as JPEG \(first: .*\.m/,
   );
 });
+
+it("names the folder of a photograph that is given in the place of a folder", async () => {
+  const folder = await temporaryFolder();
+  writeFileSync(join(folder, "a.jpg"), "x");
+  await expect(photosIn(join(folder, "a.jpg"))).rejects.toMatchObject({
+    message: expect.stringContaining("it is a file, not a folder"),
+    hint: `give a folder of photographs, such as the one that holds it: ${folder}`,
+  });
+});

@@ -1,4 +1,5 @@
 /** @file What the gallery's commands say: of an index that searches do without, and of a missing address. */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../../test/support/photos.ts";
@@ -51,6 +52,41 @@ it.each([["list"], ["check"], ["show", "Ann"]])(
     expect(exit).toBe(2);
   },
 );
+
+it("add says that the name comes first where a photograph or folder stands there, and enrols nothing", async () => {
+  const folder = await temporaryFolder();
+  const [one, two, gallery] = ["1.jpg", "2.jpg", "gallery"].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  for (const photo of [one, two]) writeFileSync(photo, "x");
+  mkdirSync(join(folder, "ann"));
+  const add = (...args: string[]) => said("add", ...args, "--gallery", gallery);
+  for (const [args, right] of [
+    [[one, "Ann"], `Ann ${one}`],
+    [[one, two, "Ann Lee"], `'Ann Lee' ${one} ${two}`],
+    // As a shell writes *.jpg.
+    [[one, two], `NAME ${one} ${two}`],
+    [["gone.jpg", "Ann"], "Ann gone.jpg"],
+    [[join(folder, "ann"), "Ann"], `Ann ${join(folder, "ann")}`],
+  ] as const) {
+    const { out, err, exit } = await add(...args);
+    expect(err).toContain(`error: the person's name comes first: got ${JSON.stringify(args[0])}, which is a`);
+    expect(`${err}\n`).toContain(`faceid gallery add --gallery ${gallery} ${right}\n`);
+    expect([out, exit]).toEqual(["", 2]);
+  }
+  // A folder of the person's name may lie here.
+  const gone = await add(join(folder, "ann"), join(folder, "ann/gone.jpg"));
+  expect(gone.err).toContain(`cannot read ${join(folder, "ann/gone.jpg")}: no such file`);
+  expect(gone.exit).toBe(3);
+  const enrolled = await said("enrol", one, "--gallery", gallery);
+  expect(enrolled.err).toContain(
+    `error: ${one} is a photograph, a folder is wanted\n  enrol it with the person's name: `,
+  );
+  expect(enrolled.err).toMatch(new RegExp(`faceid gallery add --gallery ${gallery} NAME ${one}$`));
+  expect(existsSync(gallery)).toBe(false);
+});
 
 it("show says once what happened again and again on a day", async () => {
   const folder = join(await temporaryFolder(), "people");

@@ -1,11 +1,13 @@
 /** @file `faceid gallery create`, `enrol` and `add`: people and their faces go into a gallery. */
 
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
 import { Command, Option } from "commander";
 import { scoreText } from "../../../artifact/rates.ts";
 import { FaceError } from "../../../base/errors.ts";
 import { checkTarget } from "../../../base/files.ts";
 import { counted, countText, shown } from "../../../base/log.ts";
-import { isLoss, leftOutText } from "../../../data/left-out.ts";
+import { isLoss, kindByName, leftOutText } from "../../../data/left-out.ts";
 import { FACE_CHOICES, type FaceChoice } from "../../../faces/choose.ts";
 import { isServerAddress } from "../../../gallery/database.ts";
 import type { Consent } from "../../../gallery/people.ts";
@@ -19,6 +21,8 @@ import {
   nobodyEnrolled,
   peopleIn,
 } from "../../../jobs/gallery-enrol.ts";
+import { isFolder } from "../../../jobs/photos-in.ts";
+import { shellWord } from "../../process.ts";
 import {
   AFTER_PHOTOGRAPH,
   continuing,
@@ -120,6 +124,11 @@ function summaryObject({ leftOut, resemblances, ...rest }: EnrolSummary): object
 }
 
 async function enrol(folder: string, flags: EnrolFlags): Promise<void> {
+  if (existsSync(folder) && isPhotoName(folder) && !(await isFolder(folder))) {
+    throw new FaceError("CONFIG_INVALID", `${folder} is a photograph, a folder is wanted`, {
+      hint: `enrol it with the person's name: faceid gallery add NAME ${shellWord(folder)}`,
+    });
+  }
   using context = jobContext(flags, { goesOn: true, after: AFTER_PHOTOGRAPH });
   const options = enrolOptions(flags, context);
   const found = await peopleIn(folder);
@@ -159,7 +168,33 @@ function doubtfulCount(doubtful: readonly Doubtful[]): string[] {
   ];
 }
 
+const isPhotoName = (path: string) => kindByName(basename(path)) === "photograph";
+
+/**
+ * Refuses a photograph in the place of the name: a person of that name would be made, with what comes behind it as photographs.
+ * @throws FaceError `CONFIG_INVALID`.
+ */
+function requireName(name: string, photos: readonly string[]): void {
+  const missing = photos.filter((path) => !existsSync(path));
+  const meant = missing.find((path) => !isPhotoName(path));
+  const isThere = existsSync(name);
+  // People may have folders of their names here, so a folder says nothing alone.
+  const isSwapped = isPhotoName(name) ? isThere || missing.length > 0 : isThere && meant !== undefined;
+  if (!isSwapped) return;
+  const rest = photos.filter((path) => path !== meant);
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `the person's name comes first: got ${JSON.stringify(name)}, which is ${isPhotoName(name) ? "a photograph" : "a file or folder"}`,
+    {
+      hint: ["faceid gallery add", ...[meant ?? "NAME", name, ...rest].map((word) => shellWord(word))].join(
+        " ",
+      ),
+    },
+  );
+}
+
 async function add(name: string, photos: readonly string[], flags: EnrolFlags): Promise<void> {
+  requireName(name, photos);
   using context = jobContext(flags, { goesOn: true, after: AFTER_PHOTOGRAPH });
   const options = enrolOptions(flags, context);
   const summary = await continuing(async () => {
