@@ -88,7 +88,7 @@ describe("a run in two stages", () => {
 
   it("sees the same person in an image and its mirror image", { timeout: 600_000 }, async () => {
     const folder = temporaryFolder("stages-mirror");
-    await train({ config: { ...config, crops: [] }, folder });
+    await train({ config: { ...config, crops: [], gaborCrops: [0.8] }, folder });
     const best = await bestOf(folder);
     await using verifier = await networkVerifier(best.config, best.state);
     const random = new Random(4);

@@ -92,7 +92,8 @@ export async function principalAxes(
     });
   }
   const { mean, product } = await covariance(rows, size);
-  const width = Math.min(size, length + SPARE);
+  // The rows span no more than their number.
+  const width = Math.min(size, length + SPARE, rows.length / size);
   await using times = await multiplier(product, size, width);
   let basis = orthonormal(
     Array.from({ length: width }, () => Float64Array.from({ length: size }, () => random.normal())),
