@@ -11,6 +11,7 @@ import {
   durationText,
   measureProgress,
   type ProgressStyle,
+  photoProgress,
   progressListener,
   StatusLine,
 } from "./progress.ts";
@@ -219,5 +220,60 @@ describe("a narrow terminal", () => {
     line.show("reading 4 of 9 images");
     write.mockRestore();
     expect(screenOf(text)[0]).toBe("warning: b.jpg: cannot be read");
+  });
+});
+
+describe("the time that photographs still take", () => {
+  /** The time left, in the last text of a terminal's line. */
+  function lineOf() {
+    let [text, at] = ["", 0];
+    const write = (part: string) => {
+      text = part.trim() || text;
+      return true;
+    };
+    const line = new StatusLine({ isTTY: true, columns: 80, write }, () => {
+      at += 1000;
+      return at;
+    });
+    let clock = 0;
+    const show = photoProgress(line, "embedded", () => clock);
+    return {
+      wait(ms: number) {
+        clock += ms;
+      },
+      /** Reports photographs that take so long each, and returns what is shown then. */
+      report(from: number, to: number, ms: number, total: number) {
+        for (let done = from; done <= to; done++) {
+          clock += ms;
+          show(done, total);
+        }
+        return stripVTControlCharacters(text);
+      },
+    };
+  }
+
+  it("is not said of the first photographs, and does not count what was loaded before them", () => {
+    const { wait, report } = lineOf();
+    wait(60_000);
+    expect(report(1, 20, 100, 1000)).toBe("embedded 20 of 1,000 photographs");
+    expect(report(21, 100, 100, 1000)).toBe("embedded 100 of 1,000 photographs, 1m 30s left");
+  });
+
+  it("waits for a number of photographs where each takes long", () => {
+    const { report } = lineOf();
+    expect(report(1, 20, 10_000, 1000)).toBe("embedded 20 of 1,000 photographs");
+    expect(report(21, 21, 10_000, 1000)).toBe("embedded 21 of 1,000 photographs, 2h 43m left");
+  });
+
+  it("does not count photographs that an earlier run has done", () => {
+    const { report } = lineOf();
+    expect(report(1, 5000, 0.2, 6000)).toBe("embedded 5,000 of 6,000 photographs");
+    expect(report(5001, 5100, 100, 6000)).toBe("embedded 5,100 of 6,000 photographs, 1m 30s left");
+  });
+
+  it("follows a pace that changes", () => {
+    const { report } = lineOf();
+    report(1, 1000, 100, 10_000);
+    expect(report(1001, 1100, 500, 10_000)).toBe("embedded 1,100 of 10,000 photographs, 1h 14m left");
   });
 });

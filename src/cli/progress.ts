@@ -239,15 +239,58 @@ export class StatusLine implements Disposable {
   }
 }
 
-/** Shows how many photographs are done, with the time that the rest takes at that pace. */
+/** The pace is that of so much time, and of so many photographs where they take longer. */
+const PACE_MS = 30_000;
+const PACE_PHOTOS = 20;
+/** In less time, the first photographs say little about the rest. */
+const LEAST_PACE_MS = 5000;
+const SAMPLE_MS = 500;
+/** Photographs that an earlier run has done pass so many times faster than the others. */
+const PASSING = 10;
+
+/** The pace of a job whose first photographs may be done already, or may wait for what is loaded. */
+class PhotoPace {
+  /** From the first report on: before it, a model is fetched and loaded. */
+  readonly #samples: { readonly at: number; readonly done: number }[] = [];
+
+  /** Seconds for each photograph; undefined before that means something. */
+  seconds(at: number, done: number): number | undefined {
+    const samples = this.#samples;
+    if (at - (samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY) < SAMPLE_MS) return this.#mean();
+    samples.push({ at, done });
+    const isOld = (sample: (typeof samples)[number] | undefined) =>
+      sample !== undefined && at - sample.at >= PACE_MS && done - sample.done >= PACE_PHOTOS;
+    while (isOld(samples[1])) samples.shift();
+    return this.#mean();
+  }
+
+  #mean(): number | undefined {
+    const spans = this.#samples
+      .slice(1)
+      .map(({ at, done }, i) => ({ ms: at - this.#samples[i]!.at, count: done - this.#samples[i]!.done }))
+      .toSorted((a, b) => a.count / a.ms - b.count / b.ms);
+    const middle = spans[Math.floor(spans.length / 2)];
+    if (middle === undefined) return undefined;
+    const work = spans.filter(({ ms, count }) => count / ms <= (PASSING * middle.count) / middle.ms);
+    let [ms, count] = [0, 0];
+    for (const span of work) {
+      ms += span.ms;
+      count += span.count;
+    }
+    return ms < LEAST_PACE_MS || count < PACE_PHOTOS ? undefined : ms / count / 1000;
+  }
+}
+
+/** Shows how many photographs are done and, once the pace can be told, the time that the rest takes. */
 export function photoProgress(
   line: StatusLine,
   what: string,
   now: () => number = Date.now,
 ): (done: number, total: number) => void {
-  const started = now();
+  const pace = new PhotoPace();
   return (done, total) => {
-    const left = (((now() - started) / done) * (total - done)) / 1000;
-    line.show(`${what} ${countText(done)} of ${countText(total)} photographs, ${durationText(left)} left`);
+    const seconds = pace.seconds(now(), done);
+    const left = seconds === undefined ? "" : `, ${durationText(seconds * (total - done))} left`;
+    line.show(`${what} ${countText(done)} of ${countText(total)} photographs${left}`);
   };
 }
