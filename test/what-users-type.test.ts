@@ -162,6 +162,59 @@ describe("a value that is empty, or a name that looks like a flag", () => {
   });
 });
 
+describe("a .env as Windows' editors save it", () => {
+  const TEXT = [
+    "FACEID_OFFLINE=1",
+    "FACEID_MODELS_DIR=no-packs",
+    "FACEID_GALLERY=no-gallery",
+    "EPOCHS=many",
+    "",
+  ].join("\r\n");
+  const SAVED = {
+    "UTF-8 with a byte-order mark": Buffer.from(`\uFEFF${TEXT}`),
+    "UTF-16 LE": Buffer.from(`\uFEFF${TEXT}`, "utf16le"),
+    "UTF-16 BE": Buffer.from(`\uFEFF${TEXT}`, "utf16le").swap16(),
+  };
+  const env = Object.fromEntries(
+    ["FACEID_MODELS_DIR", "FACEID_OFFLINE", "FACEID_GALLERY", "EPOCHS"].map((name) => [name, undefined]),
+  );
+
+  it.each([
+    ["UTF-8 with a byte-order mark", ["models", "list"], "not here"],
+    ["UTF-16 LE", ["serve", "--pack", "opencv-sface", "--rest_api_port", "8533"], "FACEID_OFFLINE forbids"],
+    ["UTF-16 BE", ["gallery", "list"], "there is no gallery in no-gallery"],
+    ["UTF-16 LE", ["train", "--dataset", "synthetic"], 'EPOCHS in .env: got "many"'],
+  ] as const)("is read from %s by faceid %j", (saved, command, expected) => {
+    const folder = mkdtempSync(join(work, "env-"));
+    writeFileSync(join(folder, ".env"), SAVED[saved]);
+    const { stdout, stderr } = faceid(command, { cwd: folder, env });
+    expect(stdout + stderr).toContain(expected);
+  });
+
+  it.each([
+    ["UTF-8 with a byte-order mark", ["verify", "a.jpg", "b.jpg"]],
+    ["UTF-16 LE", ["request", "a.jpg", "b.jpg"]],
+    ["UTF-16 BE", ["serve", "--pack", "opencv-sface"]],
+  ] as const)("is refused for a misspelt name from %s by faceid %j", (saved, command) => {
+    const folder = mkdtempSync(join(work, "env-"));
+    const text = SAVED[saved];
+    const more = Buffer.from("FACEID_GALERY=x\r\n", saved.startsWith("UTF-8") ? "utf8" : "utf16le");
+    writeFileSync(join(folder, ".env"), Buffer.concat([text, saved === "UTF-16 BE" ? more.swap16() : more]));
+    const { status, stderr } = faceid(command, { cwd: folder, env });
+    expect(stderr).toMatch(/^error: unknown setting FACEID_GALERY in \.env, did you mean FACEID_GALLERY\?/);
+    expect(status).toBe(2);
+  });
+
+  it("is asked for where Notepad has added an ending to its name", () => {
+    const folder = mkdtempSync(join(work, "env-"));
+    writeFileSync(join(folder, ".env.txt"), TEXT);
+    const { stderr } = faceid(["gallery", "list"], { cwd: folder, env });
+    expect(stderr).toMatch(/^warning: \.env\.txt is not read; rename it to \.env\n/);
+    writeFileSync(join(folder, ".env"), TEXT);
+    expect(faceid(["gallery", "list"], { cwd: folder, env }).stderr).not.toContain("warning");
+  });
+});
+
 describe.skipIf(process.platform === "win32")("control characters in names", () => {
   it("are written out, whatever prints them", async () => {
     const folder = join(work, "odd\u001b[31m");

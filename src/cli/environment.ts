@@ -1,4 +1,5 @@
 /** @file The names of our variables, and those that other rooms read, from `.env` into the environment. */
+import { existsSync } from "node:fs";
 import { type Environment, readEnvFile } from "./dot-env.ts";
 import { expandedPath, isFalse, unquoted } from "./values.ts";
 
@@ -61,6 +62,9 @@ const isOurs = (name: string) => name.startsWith(PREFIX) || KNOWN_NAMES.has(name
 
 /** Reads `.env` from the current folder; empty without the file. */
 export const readDotEnv = (path = ".env"): Environment => readEnvFile(path, isOurs);
+
+/** Whether there is only a file that Windows' Notepad named when it saved `.env`: it adds an ending, which Explorer hides. */
+export const isDotEnvMisnamed = (): boolean => existsSync(".env.txt") && !existsSync(".env");
 
 /**
  * Copies variables that other rooms read from `.env` into the environment, where they are not set, without quotes and

@@ -4,7 +4,7 @@ import { Command, CommanderError } from "commander";
 import { asFaceError, ERRORS, FaceError, messageOf } from "../base/errors.ts";
 import { shownLines } from "../base/log.ts";
 import { platformFailure, VERSION } from "../base/platform.ts";
-import { adoptDotEnv, needCheck } from "./environment.ts";
+import { adoptDotEnv, isDotEnvMisnamed, needCheck } from "./environment.ts";
 import { withHelp } from "./help.ts";
 import { asTyped, complain, interruptedExit, shellWord, watchSignals } from "./process.ts";
 import { COMMAND_NAMES, SUMMARIES } from "./summaries.ts";
@@ -226,6 +226,7 @@ export async function run(argv: readonly string[]): Promise<void> {
   let root = new Command("faceid");
   try {
     adoptDotEnv();
+    if (isDotEnvMisnamed()) complain("warning: .env.txt is not read; rename it to .env");
     root = await program(args);
     await root.parseAsync(await normalized(args), { from: "user" });
   } catch (thrown) {
