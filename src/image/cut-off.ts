@@ -48,14 +48,22 @@ const PLACES = new Map([
   [324, 325],
 ]);
 const [SHORT, LONG] = [3, 4];
+/** Bytes of a value of each type, from 1 on. */
+const TYPE_BYTES = [1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8];
 
-/** The numbers of a tag; none where they lie outside, or are of another type. @param entry where it stands. */
+/** Whether the values of a tag lie behind the end of the file, such as the tables of a JPEG. @param entry where it stands. */
+function isOutside(view: DataView, entry: number, little: boolean): boolean {
+  const [type, count] = [view.getUint16(entry + 2, little), view.getUint32(entry + 4, little)];
+  const size = count * (TYPE_BYTES[type - 1] ?? 0);
+  return size > 4 && view.getUint32(entry + 8, little) + size > view.byteLength;
+}
+
+/** The numbers of a tag; none where they are of another type. @param entry where it stands. */
 function numbersOf(view: DataView, entry: number, little: boolean): number[] | undefined {
   const [type, count] = [view.getUint16(entry + 2, little), view.getUint32(entry + 4, little)];
   if (type !== SHORT && type !== LONG) return undefined;
   const size = type === SHORT ? 2 : 4;
   const start = count * size <= 4 ? entry + 8 : view.getUint32(entry + 8, little);
-  if (start + count * size > view.byteLength) return undefined;
   return Array.from({ length: count }, (_, i) =>
     type === SHORT ? view.getUint16(start + i * size, little) : view.getUint32(start + i * size, little),
   );
@@ -74,13 +82,13 @@ function isTiffCut(view: DataView): boolean {
   const tags = new Map<number, number[] | undefined>();
   for (let i = 0; i < count; i++) {
     const entry = at + 2 + 12 * i;
+    if (isOutside(view, entry, little)) return true;
     const tag = view.getUint16(entry, little);
     if ([...PLACES].flat().includes(tag)) tags.set(tag, numbersOf(view, entry, little));
   }
   return [...PLACES].some(([offsets, lengths]) => {
     if (!tags.has(offsets) || !tags.has(lengths)) return false;
     const [starts, sizes] = [tags.get(offsets), tags.get(lengths)];
-    // Lists that lie outside of the file.
     if (starts === undefined || sizes === undefined) return true;
     return starts.some((start, i) => start + (sizes[i] ?? 0) > view.byteLength);
   });
