@@ -275,7 +275,7 @@ async function requireScans(bytes: Uint8Array, options: DecodeOptions): Promise<
 /**
  * Decodes the content of a file. Of a JPEG every pixel must be there: the decoder fills with grey what a damaged file lacks, and
  * only warns, of scans that are missing not even that. TensorFlow takes such a file, so with `storedColours` it is taken too. A JPEG that only lacks its end is read:
- * with the end marker added, a decoder that misses any pixel of a scan warns.
+ * with the end marker added, a decoder that misses any pixel of a scan warns, unless the scan is coded arithmetically.
  */
 async function decoded<T>(
   bytes: Uint8Array,
@@ -296,7 +296,8 @@ async function decoded<T>(
   } catch (error) {
     const { scansOf } = await import("./jpeg-scans.ts");
     const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
-    if (scansOf(bytes).lacks === "nothing") {
+    const { lacks, arithmetic } = scansOf(bytes);
+    if (lacks === "nothing" && !arithmetic) {
       const result = await open(whole, options, "warning")
         .then(read)
         .then(

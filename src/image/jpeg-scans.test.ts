@@ -118,7 +118,7 @@ describe("a JPEG with its end", () => {
     for (const picture of [drawn, grey, flat, tiny, drawn.clone().toColourspace("cmyk")]) {
       for (const image of [picture.clone(), picture.clone().greyscale().toColourspace("b-w")]) {
         const file = await image.jpeg(script).toBuffer();
-        expect(scansOf(file)).toEqual({ ended: false, lacks: "nothing" });
+        expect(scansOf(file)).toEqual({ ended: false, lacks: "nothing", arithmetic: false });
         await expect(decodePixels(file)).resolves.toBeDefined();
       }
     }
@@ -143,14 +143,14 @@ describe("a JPEG with its end", () => {
     const cuts = places.slice(1).map((at) => Buffer.concat([file.subarray(0, at), END]));
     await expect(decodePixels(cuts[0]!)).rejects.toMatchObject(MISSING);
     for (const cut of cuts.slice(1)) {
-      expect(scansOf(cut)).toEqual({ ended: true, lacks: "detail" });
+      expect(scansOf(cut)).toEqual({ ended: true, lacks: "detail", arithmetic: false });
       expect(await decodePixels(cut)).toEqual(whole);
     }
   });
 
   it("is refused where a component that is a scan of its own is missing", async () => {
     const file = await inThreeScans();
-    expect(scansOf(file)).toEqual({ ended: false, lacks: "nothing" });
+    expect(scansOf(file)).toEqual({ ended: false, lacks: "nothing", arithmetic: false });
     await expect(decodePixels(file)).resolves.toMatchObject({ width: 96, height: 96 });
     for (const at of placesOf(file).slice(1)) {
       await expect(decodePixels(Buffer.concat([file.subarray(0, at), END]))).rejects.toMatchObject(MISSING);
@@ -163,5 +163,31 @@ describe("a JPEG with its end", () => {
     await expect(decodePixels(Buffer.concat([file, preview]))).resolves.toBeDefined();
     const cut = Buffer.concat([file.subarray(0, placesOf(file).at(-1)), END, preview]);
     await expect(decodePixels(cut)).rejects.toMatchObject(MISSING);
+  });
+});
+
+/** 16 by 16 pixels of noise, which libjpeg-turbo coded arithmetically. */
+const ARITHMETIC = Buffer.from(
+  [
+    "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywtQFdB",
+    "RkxOUlNSMj5aYVpQYEpRUk//2wBDAQ4ODhMREyYVFSZPNS01T09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09P",
+    "T09PT09PT09PT09PT0//yQARCAAQABADASIAAhEBAxEB/8wACgAQEAUBEBEF/9oADAMBAAIRAxEAPwC/g1CyTO0tmJyimnG9",
+    "I80xsTezl6mD5ma2qySfUpS27Bm+IcFKEl7DWo9loC/X/p3uQTUvGsq+FnD1JXlof4N2HuXyLeGsFv4VWNoUOvKBK4FpgoRy",
+    "HjB8OUeNOP/Z",
+  ].join(""),
+  "base64",
+);
+
+describe("a JPEG with arithmetic coding", () => {
+  it("is read where it is whole, and refused where its end is missing: a decoder invents what a scan lacks", async () => {
+    const { width, height } = await decodePixels(ARITHMETIC);
+    expect([width, height]).toEqual([16, 16]);
+    const scan = ARITHMETIC.indexOf(Buffer.from([0xff, 0xda]));
+    for (const end of [scan + 20, scan + 60, ARITHMETIC.length - 20, ARITHMETIC.length - 2]) {
+      await expect(decodePixels(ARITHMETIC.subarray(0, end)), String(end)).rejects.toMatchObject({
+        code: "IMAGE_UNREADABLE",
+        message: "cannot read the image: the file is cut off",
+      });
+    }
   });
 });

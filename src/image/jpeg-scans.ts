@@ -4,6 +4,8 @@ const isFrame = (marker: number) =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
 /** Progressive frames, with Huffman and with arithmetic coding. */
 const isProgressive = (marker: number) => marker === 0xc2 || marker === 0xca;
+/** Frames with arithmetic coding. */
+const isArithmetic = (marker: number) => marker > 0xc8;
 const START_OF_SCAN = 0xda;
 const END_OF_IMAGE = 0xd9;
 /** Markers without a length: restarts, the beginning and the end. */
@@ -31,6 +33,8 @@ export interface JpegScans {
   readonly ended: boolean;
   /** `detail`: components after the first, which usually are the colours, have no more than the mean of each block. */
   readonly lacks: "nothing" | "detail" | "pixels";
+  /** Whether the scans are coded arithmetically: a decoder takes zeros for bytes that such a scan lacks, without a warning (D.2.2). */
+  readonly arithmetic: boolean;
 }
 
 /** Component → the bits that are still missing of each of its coefficients, of which the first is the block's mean. */
@@ -77,7 +81,7 @@ function note(missing: Missing, bytes: Uint8Array, head: number, progressive: bo
 export function scansOf(bytes: Uint8Array): JpegScans {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let missing: Missing | undefined;
-  let progressive = false;
+  let [progressive, arithmetic] = [false, false];
   let ended = false;
   for (let at = nextMarker(bytes, 0); at < bytes.length; ) {
     const marker = bytes[at]!;
@@ -93,13 +97,14 @@ export function scansOf(bytes: Uint8Array): JpegScans {
     if (isFrame(marker) && missing === undefined) {
       missing = componentsOf(bytes, head);
       progressive = isProgressive(marker);
+      arithmetic = isArithmetic(marker);
     }
     if (marker === START_OF_SCAN && missing !== undefined) {
       note(missing, bytes, head, progressive);
       // The usual file has all in its first scan, whose bytes need not be looked through.
-      if (lackOf(missing) === "nothing") return { ended: false, lacks: "nothing" };
+      if (lackOf(missing) === "nothing") return { ended: false, lacks: "nothing", arithmetic };
     }
     at = nextMarker(bytes, end);
   }
-  return { ended, lacks: missing === undefined ? "nothing" : lackOf(missing) };
+  return { ended, lacks: missing === undefined ? "nothing" : lackOf(missing), arithmetic };
 }
