@@ -13,8 +13,8 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY web web
-COPY scripts/web.ts scripts/
-RUN npm run build -- --declaration false --sourceMap false
+COPY scripts/web.ts scripts/zod.ts scripts/
+RUN npm run build && find dist -name '*.d.ts' -delete
 
 # Production dependencies. Without its install script ONNX Runtime supports the CPU only.
 FROM node AS production
