@@ -1,6 +1,9 @@
 /** @file What a program passes is refused by name and value, by every function of the library that takes options. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import * as faceid from "../src/index.ts";
+import { temporaryFolder } from "./support/tiny-run.ts";
 
 const unknown: object = { nonsense: 7 };
 const AS_TOLD = /nonsense \(got 7\)/;
@@ -167,6 +170,53 @@ it("shows a value that holds itself, and the beginning of a long one", async () 
     const opened = faceid.loadFaceModel(value as never);
     await expect(opened).rejects.toMatchObject({ message: expect.stringContaining(`got ${text}, expected`) });
   }
+});
+
+describe("what is wrong with a value", () => {
+  const work = temporaryFolder("library-options");
+  const photos = join(work, "photos");
+  const taken = join(work, "taken.npy");
+  mkdirSync(photos);
+  writeFileSync(taken, "");
+  writeFileSync(join(photos, "a.jpg"), "");
+  const config = (settings: object) => ({ folder: join(work, "run"), config: settings });
+  it.each<[string, () => unknown, RegExp]>([
+    ["embedFolder's file", () => faceid.embedFolder(photos, { output: "a.txt" }), /^`output`: got a\.txt/],
+    [
+      "embedFolder's taken file",
+      () => faceid.embedFolder(photos, { output: taken }),
+      /choose another `output`/,
+    ],
+    [
+      "cropFaces' folder",
+      () => faceid.cropFaces(photos, { output: join(photos, "b") }),
+      /choose an `output`/,
+    ],
+    ["clusterFolder's folder", () => faceid.clusterFolder(photos, { output: taken }), /another `output`/],
+    ["openDataset without a path", () => faceid.openDataset({}), /set `path`/],
+    ["train without a dataset", () => faceid.train(config({})), /set `datasetPath` \(DATASET_PATH\)/],
+    [
+      "train's crops",
+      () => faceid.train(config({ imageShape: [64, 64], crop: 0.4 })),
+      /raise `crop`, `crops` or `imageShape`/,
+    ],
+    ["train's class samples", () => faceid.train(config({ classSamples: 5 })), /leave out `classSamples`/],
+    ["serve without a model", () => faceid.serve({}), /pass `modelPath`, .* or `pack`/],
+    ["serve's page", () => faceid.serve({ pack: "x", report: "x" }), /add `page`, or leave `report` out/],
+    ["serve's port", () => faceid.serve({ modelPath: "x", grpcPort: 70_000 }), /^`grpcPort`: got 70000/],
+    ["app's port", () => faceid.app({ gallery: work, port: 65_536 }), /port/],
+    ["the folds", () => faceid.evaluateFolds("x", "y", { folds: [1] }), /such as `folds` 1,2/],
+  ])("of %s is said in the words of a program", async (_, call, words) => {
+    const error = await Promise.resolve()
+      .then(call)
+      .catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(faceid.FaceError);
+    const { message, hint } = error as faceid.FaceError;
+    const text = `${message}\n${hint}`;
+    expect(text).toMatch(words);
+    // Whole commands may be named.
+    expect(text.replaceAll(/faceid [^;\n]*/g, "")).not.toMatch(/--[a-z]/);
+  });
 });
 
 it.each(["opencv-sface", "opencv-sface-int8-fast"])(

@@ -164,11 +164,12 @@ function withGallery(hint: string, args: readonly string[]): string {
   );
 }
 
-/** The lines for standard error and the exit code of a failure; a stack comes only with FACEID_DEBUG or for our own bugs. */
+/** The lines for standard error and the exit code of a failure, with `flagged` for what the library says of arguments; a stack comes only with FACEID_DEBUG or for our own bugs. */
 function describeFailure(
   error: unknown,
   args: readonly string[],
   root: Command,
+  flagged: (text: string) => string,
 ): { readonly text: string; readonly exitCode: number } {
   // Commander has printed its own message already.
   if (error instanceof CommanderError)
@@ -177,10 +178,11 @@ function describeFailure(
       exitCode: error.exitCode === 0 ? 0 : ERRORS.CONFIG_INVALID.exit,
     };
   const ours = asOurs(error);
-  const lines = [`error: ${shownLines(ours?.message ?? messageOf(error))}`];
+  const lines = [`error: ${shownLines(flagged(ours?.message ?? messageOf(error)))}`];
   // What can be done about the system's error holds where nothing better is said.
   const hint = ours?.hint ?? asFaceError(ours?.cause)?.hint;
-  if (hint !== undefined) lines.push(`  ${shownLines(asTyped(withGallery(hint, args), COMMAND_NAMES))}`);
+  if (hint !== undefined)
+    lines.push(`  ${shownLines(asTyped(withGallery(flagged(hint), args), COMMAND_NAMES))}`);
   if (ours === undefined || process.env.FACEID_DEBUG !== undefined) {
     if (error instanceof Error) lines.push(inspect(error));
   }
@@ -192,13 +194,14 @@ const LEAST_JSON_EXIT = 3;
 const USAGE_EXIT = 64;
 
 /** `faceid verify --json` prints errors as JSON too. */
-function jsonFailure(error: unknown): number {
+function jsonFailure(error: unknown, flagged: (text: string) => string): number {
   const ours =
     error instanceof CommanderError
       ? new FaceError("CONFIG_INVALID", error.message.replace(/^error: /, "").replaceAll("\n", " "))
       : (asOurs(error) ?? new FaceError("INTERNAL", messageOf(error), { cause: error }));
   const image = "image" in ours ? { image: ours.image } : {};
-  const { code, message } = ours;
+  const { code } = ours;
+  const message = flagged(ours.message);
   const exitCode = exitCodeOf(ours);
   console.log(JSON.stringify({ error: { code, message, ...image } }));
   if (code === "INTERNAL" && error instanceof Error) console.error(error.stack);
@@ -231,12 +234,15 @@ export async function run(argv: readonly string[]): Promise<void> {
     await root.parseAsync(await normalized(args), { from: "user" });
   } catch (thrown) {
     const error = await causeOf(thrown);
+    // Loaded where something failed, as few commands do.
+    const { withFlags } = await import("./argument-names.ts");
+    const flagged = (text: string) => withFlags(text, root, args);
     const isFailure = !(error instanceof CommanderError && error.exitCode === 0);
     if (isFailure && args[0] === "verify" && args.includes("--json")) {
-      process.exitCode = jsonFailure(error);
+      process.exitCode = jsonFailure(error, flagged);
       return;
     }
-    const { text, exitCode } = describeFailure(error, args, root);
+    const { text, exitCode } = describeFailure(error, args, root, flagged);
     if (text !== "") complain(text);
     process.exitCode = exitCode;
   }

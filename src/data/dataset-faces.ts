@@ -34,7 +34,7 @@ export interface FaceWish {
 export async function withFaces(dataset: Dataset, wish: FaceWish, log: Log): Promise<Dataset> {
   if (dataset.kind === "synthetic") {
     throw new FaceError("CONFIG_INVALID", "drawn faces are crops already; they cannot be aligned", {
-      hint: "pass --faces none, or name photographs with --dataset-path",
+      hint: "pass `faces` none, or name photographs with `datasetPath`",
     });
   }
   const { files, about } = await openPack(DETECTOR_PACK, { log });

@@ -27,13 +27,13 @@ const failure = (options: DatasetOptions) => expect(openDataset(options)).reject
 describe("a folder that is missing", () => {
   it("has a hint that names the setting, where a setting gave the path, and no other", async () => {
     const path = join(await temporaryFolder(), "nowhere");
-    await failure({ path }).toMatchObject({ hint: expect.not.stringContaining("--dataset-path") });
+    await failure({ path }).toMatchObject({ hint: expect.not.stringContaining("datasetPath") });
     await expect(openConfigured({ path })).rejects.toMatchObject({
       code: "DATASET_NOT_FOUND",
-      hint: expect.stringContaining("check --dataset-path (DATASET_PATH)"),
+      hint: expect.stringContaining("check `datasetPath` (DATASET_PATH)"),
     });
     await expect(openConfigured({ dataset: "./none.mjs", path })).rejects.toMatchObject({
-      hint: expect.not.stringContaining("--dataset-path"),
+      hint: expect.not.stringContaining("datasetPath"),
     });
   });
 });

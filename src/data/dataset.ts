@@ -58,6 +58,9 @@ const datasetOptions = z.strictObject({
     .optional(),
 } satisfies Record<keyof DatasetOptions, z.ZodType>);
 
+/** What the error without a folder hints at. */
+const SET_PATH = "set `path`, or use `dataset` synthetic, which needs none";
+
 const isFolderLayout = (name: string): name is FolderLayout => Object.hasOwn(LAYOUTS, name);
 
 function checkWhole(name: string, value: number | undefined, smallest: number): void {
@@ -232,14 +235,14 @@ export async function openDataset(options: DatasetOptions): Promise<Dataset> {
   }
   if (path === undefined || path === "") {
     throw new FaceError("CONFIG_INVALID", "no dataset folder is given", {
-      hint: "set --dataset-path (DATASET_PATH), or use --dataset synthetic, which needs none",
+      hint: SET_PATH,
     });
   }
   return openFolder(dataset, resolve(path), options);
 }
 
 /**
- * Opens the dataset whose path is a setting, which the error for a missing folder names.
+ * Opens the dataset whose path is a setting, which the error for a missing folder or path names.
  * @throws FaceError as `openDataset`.
  */
 export async function openConfigured(options: DatasetOptions): Promise<Dataset> {
@@ -247,12 +250,15 @@ export async function openConfigured(options: DatasetOptions): Promise<Dataset> 
     return await openDataset(options);
   } catch (error) {
     const { dataset, path } = options;
-    const isMissing = error instanceof FaceError && error.code === "DATASET_NOT_FOUND";
-    if (!isMissing || path === undefined || isModulePath(dataset ?? path)) throw error;
-    throw new FaceError(error.code, error.message, {
-      hint: "check --dataset-path (DATASET_PATH); it names the folder that holds one folder per person",
-      cause: error,
-    });
+    if (!(error instanceof FaceError) || isModulePath(dataset ?? path ?? "")) throw error;
+    const { code, message } = error;
+    if (code === "CONFIG_INVALID" && error.hint === SET_PATH) {
+      const hint = "set `datasetPath` (DATASET_PATH), or use `dataset` synthetic, which needs none";
+      throw new FaceError(code, message, { hint, cause: error });
+    }
+    if (code !== "DATASET_NOT_FOUND" || path === undefined) throw error;
+    const hint = "check `datasetPath` (DATASET_PATH); it names the folder that holds one folder per person";
+    throw new FaceError(code, message, { hint, cause: error });
   }
 }
 

@@ -263,7 +263,7 @@ export class Loader implements AsyncDisposable {
       const { position, code, message } = failure;
       const showsNoFace = isFaceError(code);
       if (this.#strict && !showsNoFace) {
-        throw new FaceError("IMAGE_UNREADABLE", message, { hint: "remove the file, or leave out --strict" });
+        throw new FaceError("IMAGE_UNREADABLE", message, { hint: "remove the file, or leave out `strict`" });
       }
       const name = imageName(images[position]!);
       if (this.#failures.has(name)) continue;

@@ -58,7 +58,7 @@ async function importModule(path: string): Promise<unknown> {
   } catch (error) {
     if (messageOf(error).includes("Cannot find module") && messageOf(error).includes(path)) {
       throw new FaceError("DATASET_NOT_FOUND", `there is no module ${path}`, {
-        hint: "check --dataset; a module's path ends in .js or .mjs",
+        hint: "check `dataset`; a module's path ends in .js or .mjs",
         cause: error,
       });
     }

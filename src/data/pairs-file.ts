@@ -231,7 +231,7 @@ export async function readPairs(path: string): Promise<PairsFile> {
     bytes = await readWhole(path);
   } catch (error) {
     throw new FaceError("FILE_INVALID", `cannot read the pairs file ${path}: ${messageOf(error)}`, {
-      hint: "check --pairs",
+      hint: "name a file in the form of LFW's pairs.txt",
       cause: error,
     });
   }

@@ -48,7 +48,7 @@ export function samplePhotoGroups(identities: readonly Identity[], options: Grou
     throw new FaceError(
       "DATASET_INVALID",
       `only ${countText(identities.length)} people have enough images; two are needed`,
-      { hint: "add people, add images, or lower --min-images-per-id (MIN_IMAGES_PER_ID)" },
+      { hint: "add people, add images, or lower `minImagesPerId` (MIN_IMAGES_PER_ID)" },
     );
   }
   const photos = identities.map((person) => shuffledPhotos(person, random.fork("photos", person.name)));

@@ -177,6 +177,6 @@ export function peopleIn(
   throw new FaceError(
     "DATASET_INVALID",
     `none of the ${countText(unknown.size)} people of ${file.path} is in the dataset, such as ${[...unknown][0]}`,
-    { hint: "check --exclude-pairs; the names must be those of the people's folders" },
+    { hint: "check `excludePairs`; the names must be those of the people's folders" },
   );
 }

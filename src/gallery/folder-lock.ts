@@ -135,7 +135,7 @@ function heldError(folder: string, path: string, holder: Holder | undefined): Fa
   return new FaceError("GALLERY_UNAVAILABLE", `the gallery ${folder} is open in ${who}`, {
     hint:
       holder?.host === hostname()
-        ? "wait for that process or stop it; for several at once use PostgreSQL: --gallery postgres://…"
+        ? "wait for that process or stop it; for several at once use PostgreSQL: a gallery postgres://…"
         : `if nothing there uses it any more, remove ${path}`,
   });
 }

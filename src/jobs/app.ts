@@ -70,7 +70,7 @@ export async function app(options: AppOptions = {}): Promise<RunningApp> {
   const { port = DEFAULT_PORT, report, log = silentLog, signal } = options;
   const wanted = options.gallery ?? userGallery(process.env);
   const address = isServerAddress(wanted) ? wanted : resolve(wanted);
-  await requireFreePorts([{ interface: "REST", port, flag: "--port" }]);
+  await requireFreePorts([{ interface: "REST", port, option: "port" }]);
   const page = await Page.load();
   const { files } = await openPack(GALLERY_PACK, { log, signal });
   const pack = { pack: GALLERY_PACK, ...USUAL_MODE, modelName: GALLERY_PACK, files, report };

@@ -143,7 +143,7 @@ async function embedAlbum(
         "INTERRUPTED",
         `stopped after ${countText(records.size)} of ${countText(paths.length)} photographs`,
         {
-          hint: journal === undefined ? "with --output it could go on" : "run the command again to continue",
+          hint: journal === undefined ? "with `output` it could go on" : "run the command again to continue",
         },
       );
     }
@@ -225,11 +225,11 @@ async function placeAll(
 
 async function refuseOutput(folder: string, output: string): Promise<void> {
   if ((await stat(output).catch(() => undefined)) !== undefined) {
-    throw new FaceError("CONFIG_INVALID", `${output} exists already`, { hint: "choose another --output" });
+    throw new FaceError("CONFIG_INVALID", `${output} exists already`, { hint: "choose another `output`" });
   }
   if (!relative(resolve(folder), resolve(output)).startsWith("..")) {
     throw new FaceError("CONFIG_INVALID", `${output} lies in the album ${folder}`, {
-      hint: "choose an --output outside, so that its photographs are not sorted next time",
+      hint: "choose an `output` outside, so that its photographs are not sorted next time",
     });
   }
 }
@@ -238,7 +238,7 @@ async function refuseOutput(folder: string, output: string): Promise<void> {
 function thresholdOf(model: PhotoModel, far = USUAL_FAR): number {
   if (model.measure === "cosine") return model.decide(0, far).threshold;
   throw new FaceError("MODEL_UNSUPPORTED", `${model.name} compares pairs and cannot cluster`, {
-    hint: "leave out --model, for the pack opencv-sface",
+    hint: "leave out `model`, for the pack opencv-sface",
   });
 }
 

@@ -103,16 +103,16 @@ export async function framingOfCrops(folder: string | undefined): Promise<NamedF
   return folder === undefined ? undefined : (await readCrops(folder))?.framing;
 }
 
-/** What crops were made with, by the flags that set it. */
+/** What crops were made with, by the options that set it. */
 function settingsOf({ framing, side, files, face, pack, detector }: Crops): Record<string, string> {
   const names = Object.keys(CROP_FRAMINGS) as CropFraming[];
   const isOf = (name: CropFraming) =>
     JSON.stringify(framingName(CROP_FRAMINGS[name], side)) === JSON.stringify(framing);
   return {
-    "--framing": names.find(isOf) ?? framingText(framing),
-    "--size": String(side),
-    "--format": files,
-    "--face": face,
+    "`framing`": names.find(isOf) ?? framingText(framing),
+    "`size`": String(side),
+    "`format`": files,
+    "`face`": face,
     "the detector of": `${pack} with SHA-256 ${detector.slice(0, 8)}…`,
   };
 }
@@ -126,7 +126,7 @@ async function claim(output: string, crops: Crops): Promise<void> {
   const before = await readCrops(output);
   if (before === undefined && names.some((name) => !TEMPORARY_FILE.test(name))) {
     throw new FaceError("CONFIG_INVALID", `${output} is not empty and holds no crops of faceid`, {
-      hint: "choose a new folder with --output",
+      hint: "choose a new folder with `output`",
     });
   }
   if (before === undefined) {
@@ -137,7 +137,7 @@ async function claim(output: string, crops: Crops): Promise<void> {
     throw new FaceError(
       "CONFIG_INVALID",
       `${output} holds crops with other settings: ${other.map((name) => `${name} ${had[name]}`).join(", ")}`,
-      { hint: "repeat these settings to continue, or choose another --output" },
+      { hint: "repeat these settings to continue, or choose another `output`" },
     );
   }
 }
@@ -181,7 +181,7 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   const { log = silentLog } = options;
   if (`${resolve(output)}/`.startsWith(`${resolve(folder)}/`)) {
     throw new FaceError("CONFIG_INVALID", `the crops would lie among the photographs of ${folder}`, {
-      hint: "choose an --output outside that folder",
+      hint: "choose an `output` outside that folder",
     });
   }
   await checkTarget(output, "folder");

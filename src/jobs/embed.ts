@@ -168,7 +168,7 @@ const decoded = (text: string) => new Float32Array(new Uint8Array(Buffer.from(te
 async function refuseTaken(output: string): Promise<void> {
   if ((await stat(output).catch(() => undefined)) === undefined) return;
   throw new FaceError("CONFIG_INVALID", `${output} exists already`, {
-    hint: "choose another --output, or delete the file",
+    hint: "choose another `output`, or delete the file",
   });
 }
 

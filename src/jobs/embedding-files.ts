@@ -168,7 +168,7 @@ export function formatOf(output: string): EmbeddingFormat {
   if (format !== undefined) return format;
   throw new FaceError(
     "CONFIG_INVALID",
-    `--output: got ${output}, expected a name ending in .parquet, .npy or .jsonl`,
+    `\`output\`: got ${output}, expected a name ending in .parquet, .npy or .jsonl`,
   );
 }
 

@@ -329,7 +329,7 @@ export async function withOrigin<T>(
     const isTheirs = given?.dataset !== undefined || given?.datasetPath !== undefined;
     if (isTheirs || !(error instanceof FaceError) || error.code !== "DATASET_NOT_FOUND") throw error;
     throw new FaceError(error.code, `${error.message}, which the model's record names`, {
-      hint: "give the photographs to measure on: --dataset-path FOLDER",
+      hint: "give the photographs to measure on: `datasetPath` FOLDER",
       cause: error,
     });
   }
@@ -431,7 +431,7 @@ export async function evaluateFolds(
   );
   if (options.folds?.length === 1) {
     throw new FaceError("CONFIG_INVALID", `folds: got ${options.folds[0]} alone, the protocol needs two`, {
-      hint: "name two or more, such as --folds 1,2: the threshold of each is chosen on the others",
+      hint: "name two or more, such as `folds` 1,2: the threshold of each is chosen on the others",
     });
   }
   const opened = await openMeasured(model, options);

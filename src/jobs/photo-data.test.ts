@@ -243,7 +243,7 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     await expect(evaluated({ imageShape: [96, 112] })).rejects.toMatchObject({ code: "CONFIG_INVALID" });
     await expect(evaluated({ dataset: "synthetic", idTo: 20 })).rejects.toMatchObject({
       message: expect.stringContaining("drawn faces are crops already"),
-      hint: expect.stringContaining("pass --faces none"),
+      hint: expect.stringContaining("pass `faces` none"),
     });
   });
 
@@ -268,11 +268,11 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     expect(statSync(made).mtimeMs).toBe(before);
     expect(readdirSync(join(output, ONE))).toHaveLength(2);
     await expect(cropFaces(photos, { output, size: 96 })).rejects.toThrow(
-      "holds crops with other settings: --size 112",
+      "holds crops with other settings: `size` 112",
     );
     const three = { output, framing: "lfw", format: "jpg", face: "central" } as const;
     await expect(cropFaces(photos, three)).rejects.toThrow(
-      /other settings: --framing aligned, --format png, --face largest$/,
+      /other settings: `framing` aligned, `format` png, `face` largest$/,
     );
     await expect(cropFaces(photos, { output: work })).rejects.toThrow("is not empty");
     await expect(cropFaces(photos, { output: join(photos, "crops") })).rejects.toThrow(

@@ -91,13 +91,13 @@ const HTML = /^\uFEFF?\s*<(?:!doctype html|html)\b/i;
 async function reportPage(path: string): Promise<string> {
   const hint = "name the page that faceid report writes: faceid report opencv-sface --output report.html";
   const page = await readWhole(path).catch((error: unknown) => {
-    throw new FaceError("FILE_INVALID", `--report: cannot read ${path}: ${messageOf(error)}`, {
+    throw new FaceError("FILE_INVALID", `\`report\`: cannot read ${path}: ${messageOf(error)}`, {
       hint,
       cause: error,
     });
   });
   if (!HTML.test(String(page)))
-    throw new FaceError("FILE_INVALID", `--report: ${path} is no HTML page`, { hint });
+    throw new FaceError("FILE_INVALID", `\`report\`: ${path} is no HTML page`, { hint });
   return resolve(path);
 }
 
@@ -142,7 +142,7 @@ export async function openGalleries(
 ): Promise<GalleriesOptions> {
   if (apiKeysFile === undefined && tokens === undefined && !isLoopback(bindAddress)) {
     throw new FaceError("CONFIG_INVALID", "a gallery is never served without keys beyond this machine", {
-      hint: "add --bind_address 127.0.0.1, or --api_keys_file FILE (faceid keys add makes it)",
+      hint: "add `bindAddress` 127.0.0.1, or `apiKeysFile` FILE (faceid keys add makes it)",
     });
   }
   const report = served.report === undefined ? undefined : await reportPage(served.report);

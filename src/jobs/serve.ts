@@ -193,7 +193,8 @@ async function started({
   tags,
   ...options
 }: ServeOptions): Promise<RunningServer> {
-  if (modelPath === undefined && pack === undefined) throw nothingToServe();
+  if (modelPath === undefined && pack === undefined)
+    throw nothingToServe("pass `modelPath`, the folder that holds the version folders, or `pack`");
   requirePage(report, page);
   await requireFreePorts([
     { interface: "REST", port: restPort === false ? undefined : restPort },
@@ -260,11 +261,8 @@ async function packOf(
   return { files: opened, model: { name: modelName, calibration: packCalibration(model) } };
 }
 
-function nothingToServe(): FaceError {
-  return new FaceError("CONFIG_INVALID", "there is no model to serve", {
-    hint: "pass --model_base_path DIR, the folder that holds the version folders, --model_config_file FILE, or --pack NAME",
-  });
-}
+const nothingToServe = (hint: string) =>
+  new FaceError("CONFIG_INVALID", "there is no model to serve", { hint });
 
 /** Flags of the server by name in camel case, each with its value or default. */
 export type ServerFlagValues = Readonly<
@@ -287,7 +285,9 @@ async function modelsOf({
   if (typeof modelBasePath === "string")
     return singleModelConfig(String(modelName), basePathOf(modelBasePath));
   if (typeof pack === "string") return NO_MODELS;
-  throw nothingToServe();
+  throw nothingToServe(
+    "pass --model_base_path DIR, the folder that holds the version folders, --model_config_file FILE, or --pack NAME",
+  );
 }
 
 /** The configuration file, where a flag says that it is read again. */
@@ -435,7 +435,7 @@ const choicesOf = ({ gallery }: ServerFlagValues): GalleryChoice[] =>
 function requirePage(report: unknown, isPage: boolean): void {
   if (report === undefined || isPage) return;
   throw new FaceError("CONFIG_INVALID", "a report is shown on the page for people, which is not served", {
-    hint: "add --page (page: true), or leave --report out",
+    hint: "add `page`, or leave `report` out",
   });
 }
 

@@ -56,7 +56,7 @@ function stagesOf(config: SettledConfig): SettledConfig | undefined {
   if (config.projectionDim === 0) {
     if (config.crops.length + config.gaborCrops.length === 0) return undefined;
     throw new FaceError("CONFIG_INVALID", "an ensemble of crops needs a projection, got projectionDim 0", {
-      hint: "set --projection-dim, for instance to 128, or use --crop for a single backbone",
+      hint: "set `projectionDim`, for instance to 128, or use `crop` for a single backbone",
     });
   }
   return { ...config, crops: config.crops.length === 0 ? [config.crop] : config.crops };
@@ -248,7 +248,7 @@ function refuseOldRun(folder: string, command: readonly string[]): void {
 function refuseUnmeasured({ testFraction, excludePairs }: TrainConfig): void {
   if (testFraction > 0 || excludePairs !== undefined) return;
   throw new FaceError("CONFIG_INVALID", "a test fraction of 0 leaves nobody to measure the network on", {
-    hint: "hold out people with --test-fraction, or name the pairs to measure on with --exclude-pairs",
+    hint: "hold out people with `testFraction`, or name the pairs to measure on with `excludePairs`",
   });
 }
 
@@ -262,7 +262,7 @@ function refuseUnfinished({ end, folder }: TrainResult): void {
     throw new FaceError(
       "TRAINING_DIVERGED",
       `${end.detail}; checkpoints of earlier epochs are kept in ${folder}`,
-      { hint: "lower --learning-rate, add --warmup-steps, or check the data" },
+      { hint: "lower `learningRate`, add `warmupSteps`, or check the data" },
     );
   }
 }

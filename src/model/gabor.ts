@@ -89,7 +89,7 @@ export function gaborFeatures(net: NetworkBuilder, image: Node): Node {
     throw new FaceError(
       "CONFIG_INVALID",
       `Gabor features need a crop of at least ${smallest}×${smallest} pixels, got ${sides.join("×")}`,
-      { hint: "use larger images or larger --gabor-crops, or none" },
+      { hint: "use larger images or larger `gaborCrops`, or none" },
     );
   }
   const responses = net.record("gabor", "GaborEnergy", [image], energies(image));

@@ -10,25 +10,25 @@ export interface WantedPort {
   readonly interface: "REST" | "gRPC" | "admin";
   /** 0 picks a free one, undefined leaves the interface off. */
   readonly port: number | undefined;
-  /** The flag that sets it. Default: that of `faceid serve`. */
-  readonly flag?: string;
+  /** The option that sets it. Default: that of `serve`. */
+  readonly option?: string;
 }
 
-const FLAGS = { REST: "--rest_api_port", gRPC: "--port", admin: "--admin_port" } as const;
+const OPTIONS = { REST: "restPort", gRPC: "grpcPort", admin: "adminPort" } as const;
 
 /** Why a port cannot be opened, in words. */
 export function portError(
   of: WantedPort["interface"],
   port: number | string,
   error: unknown,
-  flag: string = FLAGS[of],
+  option: string = OPTIONS[of],
 ): FaceError {
   const code = systemCode(error) ?? /E[A-Z]{4,}/.exec(messageOf(error))?.[0];
   const cause = Object.assign(new Error(messageOf(error)), { code });
   const hint =
     code === "EACCES"
-      ? `ports below 1024 take special rights; choose another ${flag}`
-      : `stop the program that uses it, or choose another ${flag}`;
+      ? `ports below 1024 take special rights; choose another \`${option}\``
+      : `stop the program that uses it, or choose another \`${option}\``;
   return new FaceError("PORT_IN_USE", `cannot listen on ${of} port ${port}: ${messageOf(cause)}`, {
     hint,
     cause: error,
@@ -50,16 +50,16 @@ async function probe(options: ListenOptions): Promise<void> {
  */
 export async function requireFreePorts(wanted: readonly WantedPort[]): Promise<void> {
   const taken = new Set<number>();
-  for (const { interface: of, port, flag = FLAGS[of] } of wanted) {
+  for (const { interface: of, port, option = OPTIONS[of] } of wanted) {
     if (port === undefined) continue;
     if (!(Number.isInteger(port) && port >= 0 && port <= MOST)) {
-      const text = `${flag}: got ${port}, expected a whole number from 0 to ${MOST}`;
+      const text = `\`${option}\`: got ${port}, expected a whole number from 0 to ${MOST}`;
       throw new FaceError("CONFIG_INVALID", text, { hint: "gRPC usually has 8500, REST 8501" });
     }
     if (port === 0) continue;
     if (taken.has(port)) {
       throw new FaceError("CONFIG_INVALID", `two interfaces cannot share the port ${port}`, {
-        hint: "choose different ports, such as --port 8500 --rest_api_port 8501",
+        hint: "choose different ports, such as `grpcPort` 8500 and `restPort` 8501",
       });
     }
     taken.add(port);
@@ -73,7 +73,7 @@ export async function requireFreePorts(wanted: readonly WantedPort[]): Promise<v
           return probe({ port, host: "0.0.0.0" });
         });
     } catch (error) {
-      throw portError(of, port, error, flag);
+      throw portError(of, port, error, option);
     }
   }
 }

@@ -275,14 +275,12 @@ const LOOPBACK = /^(?:127\.|::1$|localhost$)/;
 async function keysOf(options: ServerOptions): Promise<KeyRing | undefined> {
   const { apiKeysFile, tokens, requireApiKey, log, tls, bindAddress } = options;
   if ((apiKeysFile ?? tokens) !== undefined && tls === undefined && !LOOPBACK.test(bindAddress ?? "")) {
-    log.warn(
-      "API keys and tokens pass the network unencrypted; use TLS here (--ssl_config_file) or in a proxy in front",
-    );
+    log.warn("API keys and tokens pass the network unencrypted; use TLS here or in a proxy in front");
   }
   if (apiKeysFile === undefined) {
     if (requireApiKey !== true || tokens !== undefined) return undefined;
     throw new FaceError("CONFIG_INVALID", "every request would take an API key, and no keys are given", {
-      hint: "add --api_keys_file FILE, which faceid keys add NAME --keys FILE makes, or --jwt_jwks_file",
+      hint: "add `apiKeysFile`, which faceid keys add NAME --keys FILE makes, or `tokens`",
     });
   }
   return await KeyRing.open(apiKeysFile, log);

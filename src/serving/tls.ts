@@ -25,7 +25,7 @@ export async function readTls(file: string): Promise<Tls> {
   const config = await readTextProto(SSLConfigSchema, file);
   const { serverKey: key, serverCert: cert, customCa, clientVerify: requireClientCertificate } = config;
   if (requireClientCertificate && customCa === "") {
-    throw new FaceError("CONFIG_INVALID", `--ssl_config_file: ${file} has client_verify without custom_ca`, {
+    throw new FaceError("CONFIG_INVALID", `\`tlsFile\`: ${file} has client_verify without custom_ca`, {
       hint: "name the authority that signs the clients' certificates in custom_ca",
     });
   }
@@ -35,7 +35,7 @@ export async function readTls(file: string): Promise<Tls> {
   } catch (error) {
     throw new FaceError(
       "CONFIG_INVALID",
-      `--ssl_config_file: ${file} holds no usable key and certificate: ${messageOf(error)}`,
+      `\`tlsFile\`: ${file} holds no usable key and certificate: ${messageOf(error)}`,
       {
         hint: "server_key, server_cert and custom_ca take the text of PEM files, with \\n for the ends of lines",
         cause: error,

@@ -63,7 +63,7 @@ export async function adaptedConfig(config: SettledConfig, log: Log): Promise<Se
   const { pretrained } = networkNamed(config.model);
   if (pretrained === undefined) {
     throw new FaceError("CONFIG_INVALID", `the network ${config.model} has no trained weights to keep`, {
-      hint: "use --model sface, or leave out --frozen and --finetune",
+      hint: "use `model` sface, or leave out `frozen` and `finetune`",
     });
   }
   if (config.excludePairs !== undefined) return config;

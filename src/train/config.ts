@@ -282,7 +282,7 @@ function checkCrops({ imageShape, crop, crops }: TrainConfig): void {
   throw new FaceError(
     "CONFIG_INVALID",
     `a crop of ${smallest} of an image of ${imageShape.join("x")} leaves ${Math.round(side * smallest)} pixels, networks need ${LEAST_SEEN}`,
-    { hint: "raise --crop, --crops or --image-shape" },
+    { hint: "raise `crop`, `crops` or `imageShape`" },
   );
 }
 
@@ -298,17 +298,21 @@ function checkFinetune({
 }: TrainConfig): void {
   if (!finetune) return;
   const conflicts = {
-    "--frozen keeps the network as it is": frozen,
-    "--sampling pairs does not compare all images of a batch": sampling === "pairs",
-    "--teacher trains another network": teacher !== undefined,
+    "`frozen` keeps the network as it is": frozen,
+    "`sampling` pairs does not compare all images of a batch": sampling === "pairs",
+    "`teacher` trains another network": teacher !== undefined,
     "an ensemble or a projection is not trained further":
       projectionDim > 0 || crops.length + gaborCrops.length > 0,
   };
   const [conflict] = Object.entries(conflicts).filter(([, isSet]) => isSet);
   if (conflict === undefined) return;
-  throw new FaceError("CONFIG_INVALID", `--finetune trains all of a pretrained network, but ${conflict[0]}`, {
-    hint: "use --recipe finetune without these settings",
-  });
+  throw new FaceError(
+    "CONFIG_INVALID",
+    `\`finetune\` trains all of a pretrained network, but ${conflict[0]}`,
+    {
+      hint: "leave these settings out, as faceid train --recipe finetune does",
+    },
+  );
 }
 
 /** Refuses class sampling where it would do nothing, or leave out people of the batch. */
@@ -316,7 +320,7 @@ function checkClassSamples({ classSamples, loss, sampling, batchSize }: TrainCon
   if (classSamples === 0) return;
   if (!isSoftmax(loss)) {
     throw new FaceError("CONFIG_INVALID", `the loss ${loss} compares with no people that could be sampled`, {
-      hint: "leave out --class-samples, or choose --loss cosface, arcface or adaface",
+      hint: "leave out `classSamples`, or choose `loss` cosface, arcface or adaface",
     });
   }
   const images = sampling === "people" ? batchSize : 2 * batchSize;
@@ -324,7 +328,7 @@ function checkClassSamples({ classSamples, loss, sampling, batchSize }: TrainCon
     throw new FaceError(
       "CONFIG_INVALID",
       `${countText(classSamples)} sampled people are too few: a batch has ${countText(images)} images, each perhaps of another person`,
-      { hint: `raise --class-samples to ${images} or more; a tenth of all people is usual` },
+      { hint: `raise \`classSamples\` to ${images} or more; a tenth of all people is usual` },
     );
   }
 }

@@ -34,17 +34,17 @@ function checkStudent(config: SettledConfig): void {
   const refuse = (what: string, hint: string) => {
     throw new FaceError("CONFIG_INVALID", `a teacher ${what}`, { hint });
   };
-  if (sampling !== "people") refuse("goes with batches of images, got pairs", "set --sampling people");
+  if (sampling !== "people") refuse("goes with batches of images, got pairs", "set `sampling` people");
   if (imageShape.some((side) => side !== EMBEDDING_SIDE)) {
     refuse(
       `looks at ${EMBEDDING_SIDE}x${EMBEDDING_SIDE} pixels, got ${imageShape.join("x")}`,
-      `set --image-shape ${EMBEDDING_SIDE},${EMBEDDING_SIDE}`,
+      `set \`imageShape\` ${EMBEDDING_SIDE},${EMBEDDING_SIDE}`,
     );
   }
   if (size !== TEACHER_SIZE) {
     refuse(
       `gives ${TEACHER_SIZE} numbers, the network ${config.model} gives ${size}`,
-      "set --model mobilefacenet, or another network with an embedding of that size",
+      "set `model` mobilefacenet, or another network with an embedding of that size",
     );
   }
 }

@@ -88,7 +88,7 @@ export function checkpoints(
         "DISK_FULL",
         `cannot write ${last}: ENOSPC: ${wanted} are needed, ${free} are free`,
         {
-          hint: "free some space or choose another folder with --output",
+          hint: "free some space or choose another folder for the run",
         },
       );
     },

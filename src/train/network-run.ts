@@ -120,7 +120,7 @@ export async function fitNetwork(
     throw new FaceError(
       "CONFIG_INVALID",
       `an epoch of ${config.datasetSize} does not fill one batch of ${config.batchSize}`,
-      { hint: "raise --dataset-size or lower --batch-size" },
+      { hint: "raise `datasetSize` or lower `batchSize`" },
     );
   }
   const held = validationPairs(people, config);

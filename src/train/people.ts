@@ -207,7 +207,7 @@ export async function openImages(
   const [height, width] = config.imageShape;
   if (height !== width) {
     throw new FaceError("CONFIG_INVALID", `faces are cut out as squares, the images are ${height}x${width}`, {
-      hint: "set --image-shape to a square, such as 112x112, or leave out --faces align",
+      hint: "set `imageShape` to a square, such as 112x112, or leave out `faces` align",
     });
   }
   return await withFaces(dataset, { framing, mode, choice: config.face }, log);

@@ -97,7 +97,7 @@ export async function pretrainedWeights(
       "CONFIG_INVALID",
       `the network ${network} takes images of ${side}x${side}, got ${height}x${width}`,
       {
-        hint: `leave out --image-shape, or set it to ${side}x${side}`,
+        hint: `leave out \`imageShape\`, or set it to ${side}x${side}`,
       },
     );
   }

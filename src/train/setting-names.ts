@@ -44,7 +44,7 @@ export function currentSettings(settings: Readonly<Record<string, unknown>>): Re
     if (removed !== undefined) {
       if (value === removed.ignored || value === undefined) continue;
       throw new FaceError("CONFIG_INVALID", `${key}: got ${JSON.stringify(value)}; ${removed.reason}`, {
-        hint: "leave it out, or choose --loss triplet-semihard or triplet-hard",
+        hint: "leave it out, or choose `loss` triplet-semihard or triplet-hard",
       });
     }
     const name = renamedSettings[key] ?? key;

@@ -30,9 +30,9 @@ export async function unnamedPhotos(
   log: Log,
 ): Promise<readonly Identity[]> {
   if (unnamedPath === undefined) return [];
-  if (teacher === undefined) refuse("only teach a student", "set --teacher opencv-sface");
-  if (needsLabels(loss)) refuse(`say nothing about people to the loss ${loss}`, "leave out --loss");
-  if (minImagesPerId > 1) refuse("count as one image each", "set --min-images-per-id 1");
+  if (teacher === undefined) refuse("only teach a student", "set `teacher` opencv-sface");
+  if (needsLabels(loss)) refuse(`say nothing about people to the loss ${loss}`, "leave out `loss`");
+  if (minImagesPerId > 1) refuse("count as one image each", "set `minImagesPerId` 1");
   const leftOut = new Tally();
   const paths = await listPhotographs(resolve(unnamedPath), {
     onLeftOut: (reason, path) => leftOut.add(reason, path),
@@ -40,7 +40,7 @@ export async function unnamedPhotos(
   for (const item of leftOut.list().filter(isLoss)) log.warn(`left out: ${leftOutText(item)}`);
   if (paths.length === 0) {
     throw new FaceError("DATASET_INVALID", `there are no photographs in ${unnamedPath}`, {
-      hint: "check --unnamed-path, or leave it out",
+      hint: "check `unnamedPath`, or leave it out",
     });
   }
   log.info(`${countText(paths.length)} photographs without names in ${unnamedPath}`);

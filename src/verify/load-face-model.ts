@@ -92,7 +92,7 @@ async function openDetector(name: string, options: LoadFaceModelOptions): Promis
   } catch (error) {
     if (!(error instanceof FaceError && error.code === "PACK_MISSING")) throw error;
     const message = `no detector that finds faces for ${name}: ${error.message}`;
-    const hint = `${error.hint}\n  do without:          pass --no-detect, for crops of faces as ${name} reads them`;
+    const hint = `${error.hint}\n  do without:          pass \`detect: false\`, for crops of faces as ${name} reads them`;
     throw new FaceError(error.code, message, { hint, cause: error });
   }
 }

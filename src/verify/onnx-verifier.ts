@@ -46,7 +46,7 @@ function imageSizeOf({ inputs, outputs }: OnnxModel, path: string): ImageSize {
     "MODEL_UNSUPPORTED",
     `${path} takes ${text(inputs)} and gives ${text(outputs)}; measuring takes two images, ${PAIR.anchor} and ${PAIR.verification} [-1,height,width,3], and gives ${PAIR.classifier}`,
     {
-      hint: `use an ONNX version that \`faceid quantize\` wrote, or a file that \`--onnx\` wrote as ${ONNX_FILE}`,
+      hint: `use an ONNX version that \`faceid quantize\` wrote, or a file that \`faceid export --onnx\` wrote as ${ONNX_FILE}`,
     },
   );
 }

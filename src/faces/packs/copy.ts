@@ -28,7 +28,7 @@ function badArchive(path: string, error: unknown): FaceError {
 function badSource(path: string, error: unknown): FaceError {
   if (error instanceof FaceError) return error;
   return new FaceError("FILE_INVALID", `cannot read ${path}: ${messageOf(error)}`, {
-    hint: "--from takes the files of the pack, a folder with them, or a zip archive such as a Python wheel",
+    hint: "`from` takes the files of the pack, a folder with them, or a zip archive such as a Python wheel",
     cause: error,
   });
 }

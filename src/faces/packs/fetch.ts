@@ -56,7 +56,7 @@ async function fetchFile(
     }
   }
   throw new FaceError("DOWNLOAD_FAILED", failures.map(({ message }) => message).join("\n  "), {
-    hint: "name a mirror by FACEID_MODELS_URL, or copy the files here and add them with --from",
+    hint: "name a mirror by FACEID_MODELS_URL, or copy the files here and add them with `from`",
     cause: failures[0],
   });
 }

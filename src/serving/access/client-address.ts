@@ -37,7 +37,7 @@ const familyOf = (address: string) => (isIPv4(address) ? "ipv4" : "ipv6");
 function invalidNetwork(network: string): FaceError {
   return new FaceError(
     "CONFIG_INVALID",
-    `--trusted_proxies: got ${JSON.stringify(network)}, expected an address or a network in CIDR notation`,
+    `\`trustedProxies\`: got ${JSON.stringify(network)}, expected an address or a network in CIDR notation`,
     { hint: "such as 10.0.0.0/8,2001:db8::/32" },
   );
 }

@@ -53,7 +53,7 @@ const keySet = z.looseObject({ keys: z.array(publicKey).min(1).max(MOST_KEYS) })
 /** @throws FaceError `FILE_INVALID`, or the system's error. */
 function readKeySet(path: string): JSONWebKeySet {
   const wrong = (what: string, cause?: unknown) =>
-    new FaceError("FILE_INVALID", `--jwt_jwks_file: ${path} is no set of public keys: ${what}`, {
+    new FaceError("FILE_INVALID", `\`tokens.jwksFile\`: ${path} is no set of public keys: ${what}`, {
       hint: "save what the issuer serves as its jwks_uri",
       cause,
     });
@@ -102,7 +102,7 @@ export class TokenChecker {
       this.#keyOf = createLocalJWKSet(readKeySet(options.jwksFile));
     } catch (error) {
       if (error instanceof FaceError) throw error;
-      const text = `--jwt_jwks_file: cannot read ${options.jwksFile}: ${messageOf(error)}`;
+      const text = `\`tokens.jwksFile\`: cannot read ${options.jwksFile}: ${messageOf(error)}`;
       throw new FaceError("FILE_INVALID", text, {
         hint: "save what the issuer serves as its jwks_uri",
         cause: error,

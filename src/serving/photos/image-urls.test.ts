@@ -183,6 +183,6 @@ describe("the list", () => {
     "https://a:b@x.org/",
     "https://x.org/?q=1",
   ])("refuses %s", (text) => {
-    expect(() => new ImageUrls([text])).toThrow(/--image_urls/);
+    expect(() => new ImageUrls([text])).toThrow(/`imageUrls`/);
   });
 });

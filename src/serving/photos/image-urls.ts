@@ -60,7 +60,7 @@ const hostOf = ({ hostname }: URL) => hostname.replace(/^\[|\]$/g, "");
 
 function allowedPlace(text: string): URL {
   const wrong = (reason: string) =>
-    new FaceError("CONFIG_INVALID", `--image_urls: ${JSON.stringify(text)} ${reason}`, {
+    new FaceError("CONFIG_INVALID", `\`imageUrls\`: ${JSON.stringify(text)} ${reason}`, {
       hint: "list addresses such as https://photos.example.com/ or https://cdn.example.com/faces/, separated by commas",
     });
   if (!URL.canParse(text)) throw wrong("is not a URL");
