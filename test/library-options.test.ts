@@ -172,6 +172,107 @@ it("shows a value that holds itself, and the beginning of a long one", async () 
   }
 });
 
+const NONSENSE = [Number.NaN, -3, 0.5, Number.POSITIVE_INFINITY, "7", 1e300] as const;
+
+describe("a number that is none of an option's", () => {
+  const none = {} as never;
+  const at = (name: string, value: unknown): object => ({ [name]: value });
+  const calibration = {
+    threshold: 0,
+    operatingPoints: [],
+  } as never;
+  it.each<[string, (value: never) => unknown]>([
+    ["cropFaces' size", (size) => faceid.cropFaces("x", { output: "y", size })],
+    [
+      "embedFolder's shard",
+      (count) => faceid.embedFolder("x", { output: "y.npy", shard: { index: 0, count } }),
+    ],
+    ["loadFaceModel's threads", (threads) => faceid.loadFaceModel("x", { threads })],
+    ["loadSignatures' sessions", (sessions) => faceid.loadSignatures("x", { sessions })],
+    ["resume's epochs", (epochs) => faceid.resume("x", { epochs })],
+    ["evaluate's pairs", (pairs) => faceid.evaluate("x", { pairs })],
+    ["evaluateFolds' folds", (fold) => faceid.evaluateFolds("x", "y", { folds: [fold, 2] })],
+    ["evaluateIdentification's splits", (splits) => faceid.evaluateIdentification("x", { splits })],
+    [
+      "exportModel's version",
+      (modelVersion) =>
+        faceid.exportModel({ checkpoint: "x", savedModelPath: "x", modelName: "x", modelVersion }),
+    ],
+    ["openDataset's idTo", (idTo) => faceid.openDataset({ path: "x", idTo })],
+    ["openDataset's images", (imagesPerId) => faceid.openDataset({ path: "x", imagesPerId })],
+    [
+      "openDataset's drawn people",
+      (identities) => faceid.openDataset({ dataset: "synthetic", synthetic: { identities } }),
+    ],
+    [
+      "splitIdentities' fraction",
+      (validation) => {
+        // A half may be one.
+        if (validation === 0.5) throw new faceid.FaceError("CONFIG_INVALID", "0.5");
+        return faceid.splitIdentities([], { seed: 1, validation });
+      },
+    ],
+    ["request's timeoutMs", (timeoutMs) => faceid.request({ url: "x", timeoutMs }, ["a", "b"])],
+    ["app's port", (port) => faceid.app({ port })],
+    ["describe's height", (height) => faceid.describe({ network: "faceid", input: { height, width: 112 } })],
+    ["identify's candidates", (candidates) => faceid.identify(none, none, "x", { candidates })],
+    [
+      "GalleryClient's timeoutMs",
+      (timeoutMs) => new faceid.GalleryClient({ url: "http://x", gallery: "x", timeoutMs }),
+    ],
+    [
+      "searchThreshold's comparisons",
+      (comparisons) => faceid.searchThreshold(calibration, 0.01, comparisons),
+    ],
+    ...["restPort", "grpcPort", "adminPort", "maxLoadRetries", "loadThreads", "warmup", "rateLimit"].map(
+      (name): [string, (value: never) => unknown] => [
+        `serve's ${name}`,
+        (value) => faceid.serve({ modelPath: "x", ...at(name, value) }),
+      ],
+    ),
+    [
+      "serve's batches",
+      (maxBatchSize) => faceid.serve({ modelPath: "x", batching: at("maxBatchSize", maxBatchSize) as never }),
+    ],
+  ])("%s is refused", async (_, call) => {
+    for (const value of NONSENSE) {
+      const error = await Promise.resolve(value as never)
+        .then(call)
+        .catch((thrown: unknown) => thrown);
+      expect(error, String(value)).toMatchObject({ code: "CONFIG_INVALID" });
+      expect((error as Error).message).toContain(String(value));
+    }
+  });
+
+  it.each([
+    [
+      "cropFaces' size 7",
+      () => faceid.cropFaces("x", { output: "y", size: 7 }),
+      /size: got 7, expected at least 16/,
+    ],
+    [
+      "a crop of 5000",
+      () => faceid.cropFaces("x", { output: "y", size: 5000 }),
+      /size: got 5000, expected at most 1024/,
+    ],
+    ["a port of 70,000", () => faceid.app({ port: 70_000 }), /port: got 70000, expected at most 65535/],
+    [
+      "a wait of 100 days",
+      () => faceid.request({ url: "x", timeoutMs: 8.64e9 }, ["a", "b"]),
+      /timeoutMs: got 8640000000/,
+    ],
+    [
+      "a million threads",
+      () => faceid.loadFaceModel("x", { threads: 1e6 }),
+      /threads: got 1000000, expected at most 1024/,
+    ],
+    ["a side of -1", async () => faceid.float32([-1, -1], [5]), /a side of a tensor: got -1/],
+    ["a side of 1.5", async () => faceid.float32([1.5, 2], [1, 2, 3]), /a side of a tensor: got 1.5/],
+  ] as const)("%s is refused with the range", async (_, call, message) => {
+    await expect(call()).rejects.toThrow(message);
+  });
+});
+
 describe("what is wrong with a value", () => {
   const work = temporaryFolder("library-options");
   const photos = join(work, "photos");
@@ -203,7 +304,7 @@ describe("what is wrong with a value", () => {
     ["train's class samples", () => faceid.train(config({ classSamples: 5 })), /leave out `classSamples`/],
     ["serve without a model", () => faceid.serve({}), /pass `modelPath`, .* or `pack`/],
     ["serve's page", () => faceid.serve({ pack: "x", report: "x" }), /add `page`, or leave `report` out/],
-    ["serve's port", () => faceid.serve({ modelPath: "x", grpcPort: 70_000 }), /^`grpcPort`: got 70000/],
+    ["serve's port", () => faceid.serve({ modelPath: "x", grpcPort: 70_000 }), /^serve: grpcPort: got 70000/],
     ["app's port", () => faceid.app({ gallery: work, port: 65_536 }), /port/],
     ["the folds", () => faceid.evaluateFolds("x", "y", { folds: [1] }), /such as `folds` 1,2/],
   ])("of %s is said in the words of a program", async (_, call, words) => {

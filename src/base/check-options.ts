@@ -2,6 +2,9 @@
 import { z } from "zod";
 import { didYouMean, FaceError } from "./errors.ts";
 
+const MOST_THREADS = 1024;
+const MOST_MS = 2 ** 31 - 1;
+
 /** Parts of the schemas of options that plain JSON does not have. */
 export const given = {
   /** Functions, such as listeners of progress. */
@@ -20,6 +23,17 @@ export const given = {
   ),
   text: z.string().min(1),
   count: z.number().int().positive(),
+  whole: z.number().int().nonnegative(),
+  /** 0 picks a free one. */
+  port: z.number().int().min(0).max(65_535),
+  /** Threads, sessions: more is a mistake that would take the machine's memory. */
+  threads: z.number().int().positive().max(MOST_THREADS),
+  /** A time that timers of Node keep: they take a longer one for none. */
+  milliseconds: z.number().nonnegative().max(MOST_MS),
+  seconds: z
+    .number()
+    .nonnegative()
+    .max(MOST_MS / 1000),
   flag: z.boolean(),
 };
 

@@ -95,6 +95,10 @@ export type TensorMap = ReadonlyMap<string, Tensor>;
  * @throws FaceError `SHAPE_MISMATCH` when they do not.
  */
 export function tensor<D extends DType>(dtype: D, shape: Shape, data: DTypeData[D]): Tensor<D> {
+  const wrong = shape.find((side) => !(Number.isSafeInteger(side) && side >= 0));
+  if (wrong !== undefined) {
+    throw new FaceError("SHAPE_MISMATCH", `a side of a tensor: got ${wrong}, expected a whole number from 0`);
+  }
   if (data.length !== sizeOf(shape)) {
     throw new FaceError(
       "SHAPE_MISMATCH",

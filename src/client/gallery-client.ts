@@ -20,6 +20,7 @@ import type {
   verification,
   verifyFields,
 } from "../api/schemas.ts";
+import { FaceError } from "../base/errors.ts";
 import { ANSWERS, type Fields, wrongField } from "./answer-fields.ts";
 import { excerpt, readBody, readText } from "./body.ts";
 import { MOST_REFUSAL_BYTES, parsed, reading, refusalOf, unlike } from "./service-error.ts";
@@ -72,6 +73,8 @@ export interface MatchOptions {
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+/** Timers take a longer time for none. */
+const MOST_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Most bytes of a photograph or of everything about a person; a page of people has some 100 kB. */
 const MOST_BYTES = 2 ** 28;
@@ -114,6 +117,10 @@ export class GalleryClient {
   readonly #timeoutMs: number;
 
   constructor({ url, gallery: name, key, timeoutMs = DEFAULT_TIMEOUT_MS }: GalleryClientOptions) {
+    if (!(Number.isInteger(timeoutMs) && timeoutMs > 0 && timeoutMs <= MOST_TIMEOUT_MS)) {
+      const text = `GalleryClient: timeoutMs: got ${timeoutMs}, expected a whole number from 1 to ${MOST_TIMEOUT_MS}`;
+      throw new FaceError("CONFIG_INVALID", text);
+    }
     this.#base = url.replace(/\/+$/, "");
     this.#gallery = `/v1/galleries/${segment(name)}`;
     this.#key = key;

@@ -38,7 +38,7 @@ export type RequestTarget = {
 const pick = z.union([given.text, given.count]);
 const targetOptions = z.strictObject({
   model: given.text.optional(),
-  timeoutMs: given.count.optional(),
+  timeoutMs: given.milliseconds.int().positive().optional(),
   apiKey: given.text.optional(),
   url: given.text.optional(),
   address: given.text.optional(),

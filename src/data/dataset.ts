@@ -52,7 +52,7 @@ const datasetOptions = z.strictObject({
   synthetic: z
     .strictObject({
       identities: given.count.optional(),
-      seed: whole.optional(),
+      seed: whole.int().optional(),
       difficulty: z.number().min(0).max(2).optional(),
     })
     .optional(),
@@ -65,18 +65,21 @@ const isFolderLayout = (name: string): name is FolderLayout => Object.hasOwn(LAY
 
 function checkWhole(name: string, value: number | undefined, smallest: number): void {
   if (value !== undefined && !(Number.isSafeInteger(value) && value >= smallest)) {
-    throw new FaceError("CONFIG_INVALID", `${name} is ${value}; it must be a whole number from ${smallest}`);
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `\`${name}\`: got ${value}, expected a whole number from ${smallest}`,
+    );
   }
 }
 
 function rangeOf({ idFrom, idTo, imagesPerId }: DatasetOptions): IdentityRange {
-  checkWhole("ID_FROM", idFrom, 0);
-  checkWhole("ID_TO", idTo, 0);
-  checkWhole("IMAGES_PER_ID", imagesPerId, 1);
+  checkWhole("idFrom", idFrom, 0);
+  checkWhole("idTo", idTo, 0);
+  checkWhole("imagesPerId", imagesPerId, 1);
   const range = { from: idFrom ?? 0, to: idTo ?? Number.POSITIVE_INFINITY };
   if (range.from > range.to) {
-    throw new FaceError("CONFIG_INVALID", `ID_FROM ${idFrom} is greater than ID_TO ${idTo}`, {
-      hint: "both ends are included: ID_FROM=0 ID_TO=999 takes a thousand people",
+    throw new FaceError("CONFIG_INVALID", `\`idFrom\` ${idFrom} is greater than \`idTo\` ${idTo}`, {
+      hint: "both ends are included: `idFrom` 0 and `idTo` 999 take a thousand people",
     });
   }
   return range;

@@ -287,6 +287,32 @@ describe.each(STORES)("a gallery on $store", ({ store, make }) => {
     });
   });
 
+  it("refuses numbers that are none of a page, a limit or a version", async () => {
+    const person = await gallery.people.add(name);
+    for (const wrong of [Number.NaN, -1, 0.5, Number.POSITIVE_INFINITY, "3"] as never[]) {
+      for (const call of [
+        () => gallery.people.list({ limit: wrong }),
+        () => gallery.people.update(name, {}, wrong),
+        () => gallery.people.remove(name, wrong),
+        () => gallery.search(direction(random), wrong),
+        () => gallery.events({ limit: wrong }),
+        () => gallery.events({ after: wrong }),
+        () => gallery.index(wrong),
+        () => gallery.changeModel({ ...OTHER, dimensions: wrong }),
+      ])
+        await expect(call()).rejects.toMatchObject({
+          code: "CONFIG_INVALID",
+          message: expect.stringContaining("got"),
+        });
+    }
+    await expect(gallery.people.list({ limit: 10_001 })).rejects.toThrow(
+      "limit: got 10001, expected at most 10000",
+    );
+    // What a server asks for that shows pages of 1,000.
+    expect(await gallery.people.list({ limit: 1001 })).toHaveLength(1);
+    expect(await gallery.people.get(name)).toMatchObject({ id: person.id, version: 1 });
+  });
+
   it("refuses embeddings that another model is known to have made", async () => {
     const person = await gallery.people.add(name);
     const add = (embedding: Float32Array) => gallery.faces.add([{ ...face(embedding), personId: person.id }]);

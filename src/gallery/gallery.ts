@@ -61,6 +61,8 @@ export const openGalleryOptions = {
   signal: given.signal.optional(),
 } satisfies Record<keyof OpenGalleryOptions, z.ZodType>;
 
+const eventsPage = z.strictObject({ after: given.whole.optional(), limit: given.count.optional() });
+
 /** What an index of the gallery finds, and whether searches use it. */
 export interface GalleryIndex extends IndexMeasure {
   /** Whether searches use it. One that misses too many is dropped, and searches compare with everybody. */
@@ -291,6 +293,7 @@ export class Gallery implements AsyncDisposable {
    * @param without a person who is not looked for.
    */
   async search(embedding: Float32Array, limit = 5, without?: string): Promise<Neighbour[]> {
+    checkOptions("search, the limit", given.count, limit);
     const state = await this.#indexState();
     const fromIndex = state?.indexed ? candidatesOf(state, await this.comparisons()) : undefined;
     return await nearestPeople(this.#scope, this.model, embedding, { limit, fromIndex, without });
@@ -319,6 +322,7 @@ export class Gallery implements AsyncDisposable {
 
   /** What happened, oldest first, from after an event's id. */
   async events(page: { readonly after?: number; readonly limit?: number } = {}): Promise<GalleryEvent[]> {
+    checkOptions("events", eventsPage, page);
     return await listEvents(this.#scope, page);
   }
 
@@ -388,6 +392,7 @@ export class Gallery implements AsyncDisposable {
    * @throws FaceError `INTERRUPTED` on the signal, or when the gallery is closed.
    */
   async index(from = INDEX_FROM, { signal, onBuild }: IndexOptions = {}): Promise<boolean> {
+    checkOptions("index, the number of people", given.whole, from);
     if (this.model.dimensions > MAX_INDEXED_DIMENSIONS) return false;
     const count = await this.comparisons();
     const state = await this.#indexState();
@@ -431,6 +436,7 @@ export class Gallery implements AsyncDisposable {
    * @returns the gallery as it is now.
    */
   async changeModel(model: GalleryModel): Promise<Gallery> {
+    checkOptions("changeModel", modelSchema, model);
     const { id, database, actor } = this.#scope;
     const change = () =>
       this.#scope.change("reindexed", null, async (queries) => {

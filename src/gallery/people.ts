@@ -1,7 +1,7 @@
 /** @file The people of a gallery: added, found, changed, merged and removed, each with its event. */
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { checkOptions } from "../base/check-options.ts";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { isUniqueViolation, type Queries } from "./database.ts";
 import { setCentroids } from "./faces.ts";
@@ -42,7 +42,7 @@ export interface PersonChanges {
 export interface PeoplePage {
   /** Names after this one; for the next page, the last name of this one. */
   readonly after?: string | undefined;
-  /** Default 100, at most 1,000. */
+  /** Default 100, at most 10,000. */
   readonly limit?: number | undefined;
   /** Only names that contain this text, in any case. */
   readonly search?: string | undefined;
@@ -54,7 +54,8 @@ const COLUMNS = `p.id, p.name, p.notes, p.consent, p.expires_at AS "expiresAt", 
 
 const [NOTES, CONSENT] = ["a person's notes", "the words of a person's consent"];
 const MAX_NAME = 200;
-const MAX_PAGE = 1000;
+/** A server looks one further than the 1,000 that it may be asked for, for whether there is a next page. */
+const MAX_PAGE = 10_000;
 /** Control characters, line breaks, halves of characters, and marks that change the direction of the text around them. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 /** Without one a name cannot be seen. */
@@ -100,6 +101,12 @@ const saidSchema = z.object({
     .custom<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime()), "a valid Date")
     .nullable()
     .optional(),
+});
+
+const pageSchema = z.object({
+  after: z.string(),
+  limit: z.number().int().min(1).max(MAX_PAGE),
+  search: z.string(),
 });
 
 function isRecord(value: unknown): boolean {
@@ -177,12 +184,12 @@ export class People {
 
   /** One page of the people, in the order of their names' code points. */
   async list({ after = "", limit = 100, search = "" }: PeoplePage = {}): Promise<Person[]> {
-    const size = Math.min(Math.max(Math.trunc(limit), 1), MAX_PAGE);
+    checkOptions("people.list", pageSchema, { after, limit, search });
     return await this.#scope.database.rows<Person>(
       `SELECT ${COLUMNS} FROM faceid_people p
        WHERE p.gallery_id = $1 AND p.name COLLATE "C" > $2 AND strpos(lower(p.name), lower($3)) > 0
        ORDER BY p.name COLLATE "C" LIMIT $4`,
-      [this.#scope.id, after, search.normalize("NFC"), size],
+      [this.#scope.id, after, search.normalize("NFC"), limit],
     );
   }
 
@@ -192,11 +199,12 @@ export class People {
    * @throws FaceError `PERSON_NOT_FOUND`, `PERSON_EXISTS`, or `PERSON_CHANGED`.
    */
   async update(who: string, changes: PersonChanges, version?: number): Promise<Person> {
+    checkOptions("people.update, the version", given.whole.optional(), version);
     const { id, version: current } = await this.get(who);
     const name = changes.name === undefined ? undefined : personName(changes.name);
     const { notes, consent, expiresAt } = changes;
     checkOptions("people.update", saidSchema, { notes, consent, expiresAt });
-    const given = Object.entries({ name, notes, consent, expiresAt }).filter(
+    const said = Object.entries({ name, notes, consent, expiresAt }).filter(
       ([, value]) => value !== undefined,
     );
     await this.#scope.change("changed", id, async (queries) => {
@@ -224,7 +232,7 @@ export class People {
         ),
       );
       if (rows.length === 0) throw changed(who);
-      return { fields: given.map(([key]) => key) };
+      return { fields: said.map(([key]) => key) };
     });
     return await this.get(id);
   }
@@ -257,6 +265,7 @@ export class People {
    * @throws FaceError `PERSON_NOT_FOUND`, or `PERSON_CHANGED`.
    */
   async remove(who: string, version?: number): Promise<Person> {
+    checkOptions("people.remove, the version", given.whole.optional(), version);
     const person = await this.get(who);
     await this.#scope.change("deleted", person.id, async (queries) => {
       await removeRow(queries, person, version);

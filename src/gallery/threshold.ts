@@ -1,6 +1,7 @@
 /** @file The threshold of a search among many: from the wanted false-positive identification rate and the number of faces. */
 import type { CalibrationRecord, OperatingPoint } from "../artifact/calibration.ts";
 import type { WeightType } from "../artifact/weights.ts";
+import { checkOptions, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 
 /** The chance that a stranger's search names somebody, with its 95 % interval; each in [0, 1]. */
@@ -71,6 +72,8 @@ export function searchThreshold(
       hint: "pass the share of strangers that may be named wrongly, such as 0.01 for 1 in 100",
     });
   }
+  // A gallery of nobody makes no comparisons.
+  checkOptions("searchThreshold, the comparisons", given.whole, comparisons);
   const points = (record?.operatingPoints ?? [])
     .filter(({ measuredFar }) => measuredFar.value > 0)
     .toSorted((a, b) => a.measuredFar.value - b.measuredFar.value)

@@ -31,7 +31,7 @@ export interface AppOptions {
 const appOptions = z.strictObject({
   gallery: given.text.optional(),
   report: given.text.optional(),
-  port: z.number().optional(),
+  port: given.port.optional(),
   log: given.log.optional(),
   signal: given.signal.optional(),
 } satisfies Record<keyof AppOptions, z.ZodType>);

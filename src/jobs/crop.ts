@@ -40,7 +40,8 @@ export const LEFT_OUT_FILE = "left-out.csv";
 const JOURNAL_FILE = ".left-out.jsonl";
 
 const PACK = "opencv-sface";
-const SIDE = 112;
+/** Pixels. */
+export const CROP_SIDES = { least: 16, most: 1024, usual: 112 } as const;
 
 const cropsSchema = z.object({
   format: z.literal("faceid-crops-1"),
@@ -59,7 +60,7 @@ export interface CropOptions extends PhotosJobOptions {
   readonly output: string;
   /** Default `aligned`. */
   readonly framing?: CropFraming | undefined;
-  /** Side of the crops in pixels. Default 112. */
+  /** Side of the crops in pixels, from 16 to 1024. Default 112. */
   readonly size?: number | undefined;
   /** Default `png`, which loses nothing. */
   readonly format?: WrittenFormat | undefined;
@@ -68,7 +69,7 @@ export interface CropOptions extends PhotosJobOptions {
 const cropOptions = z.strictObject({
   output: given.text,
   framing: z.enum(Object.keys(CROP_FRAMINGS) as CropFraming[]).optional(),
-  size: given.count.optional(),
+  size: z.number().int().min(CROP_SIDES.least).max(CROP_SIDES.most).optional(),
   format: z.enum(WRITTEN_FORMATS).optional(),
   face: z.enum(FACE_CHOICES).optional(),
   log: given.log.optional(),
@@ -177,7 +178,13 @@ async function isDone(source: FileState, target: string): Promise<boolean> {
 export async function cropFaces(folder: string, options: CropOptions): Promise<CropResult> {
   checkPath("cropFaces, the folder", folder);
   checkOptions("cropFaces", cropOptions, options);
-  const { output, framing: named = "aligned", size = SIDE, format = "png", face = "largest" } = options;
+  const {
+    output,
+    framing: named = "aligned",
+    size = CROP_SIDES.usual,
+    format = "png",
+    face = "largest",
+  } = options;
   const { log = silentLog } = options;
   if (`${resolve(output)}/`.startsWith(`${resolve(folder)}/`)) {
     throw new FaceError("CONFIG_INVALID", `the crops would lie among the photographs of ${folder}`, {

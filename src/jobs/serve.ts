@@ -17,7 +17,7 @@ import {
 } from "../proto/tensorflow_serving/model_service_pb.ts";
 import { FORWARDING_HEADERS, type TrustedProxies } from "../serving/access/client-address.ts";
 import type { TokenOptions } from "../serving/access/tokens.ts";
-import { batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
+import { type BatchOptions, batchOptions, defaultBatchOptions } from "../serving/batching/options.ts";
 import { Page } from "../serving/page.ts";
 import { requireFreePorts } from "../serving/ports.ts";
 import { type LoaderOptions, savedModelLoader } from "../serving/repository/loader.ts";
@@ -92,7 +92,19 @@ export interface ServeOptions
   readonly log?: Log;
 }
 
-const port = z.union([z.number(), z.literal(false)], "a port, or false").optional();
+const port = z.union([given.port, z.literal(false)], "a port from 0 to 65535, or false").optional();
+const batching = z.strictObject({
+  maxBatchSize: given.count,
+  timeoutMs: given.milliseconds,
+  maxEnqueuedBatches: given.count,
+  threads: given.threads,
+  threadPoolName: z.string(),
+  allowedBatchSizes: z.array(given.count),
+  padVariableLengthInputs: given.flag,
+  splitLargeRequests: given.flag,
+  isStrict: given.flag,
+  maxExecutionBatchSize: given.count,
+} satisfies Record<keyof BatchOptions, z.ZodType>);
 const serveOptions = z.strictObject({
   ...loaderOptions,
   modelPath: given.text.optional(),
@@ -110,7 +122,7 @@ const serveOptions = z.strictObject({
   bindAddress: z.string().optional(),
   requestLogDir: given.text.optional(),
   accessLog: given.text.optional(),
-  adminPort: z.number().optional(),
+  adminPort: given.port.optional(),
   adminBindAddress: given.text.optional(),
   apiKeysFile: given.text.optional(),
   tokens: z
@@ -133,21 +145,22 @@ const serveOptions = z.strictObject({
   grpcChannelOptions: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
   maxTensorBytes: given.count.optional(),
   asTensorContent: given.flag.optional(),
-  pollWaitSeconds: z.number().optional(),
-  maxLoadRetries: z.number().int().optional(),
-  loadRetryIntervalMs: z.number().nonnegative().optional(),
-  loadThreads: z.number().int().nonnegative().optional(),
+  // As in TensorFlow Serving, what is negative never looks.
+  pollWaitSeconds: z.union([given.seconds, z.number().negative()], "a time in seconds").optional(),
+  maxLoadRetries: given.whole.optional(),
+  loadRetryIntervalMs: given.milliseconds.optional(),
+  loadThreads: z.union([z.literal(0), given.threads], "a number of threads, or 0").optional(),
   allowLabelsForUnavailable: given.flag.optional(),
   modelCacheDir: given.text.optional(),
-  remotePollWaitSeconds: z.number().positive().optional(),
+  remotePollWaitSeconds: given.seconds.positive().optional(),
   perModelBatching: given.flag.optional(),
-  warmup: z.union([z.number(), z.literal(false)]).optional(),
-  batching: given.other,
+  warmup: z.union([given.whole, z.literal(false)], "a whole number from 0, or false").optional(),
+  batching: z.union([batching, z.literal(false)], "options of batching, or false").optional(),
   tls: given.other,
   tlsFile: given.text.optional(),
   rest: z
     .strictObject({
-      timeoutMs: z.number(),
+      timeoutMs: given.milliseconds,
       enableCors: given.flag,
       listModels: given.flag,
       acceptBinary: given.flag,
@@ -158,9 +171,9 @@ const serveOptions = z.strictObject({
     .strictObject({
       maxBodyBytes: given.count,
       maxTotalBodyBytes: given.count,
-      requestTimeoutMs: z.number(),
+      requestTimeoutMs: given.milliseconds,
       maxConnections: given.count,
-      keepAliveMs: z.number(),
+      keepAliveMs: given.milliseconds,
     } satisfies Record<keyof NonNullable<ServeOptions["limits"]>, z.ZodType>)
     .partial()
     .optional(),

@@ -28,8 +28,8 @@ export interface SignatureModel extends AsyncDisposable {
 
 /** What the options of a loader may be. */
 export const loaderOptions = {
-  sessions: given.count.optional(),
-  aloneThreads: given.count.optional(),
+  sessions: given.threads.optional(),
+  aloneThreads: given.threads.optional(),
   tags: z.array(z.string()).optional(),
 } satisfies Record<keyof LoaderOptions, z.ZodType>;
 

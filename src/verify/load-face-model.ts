@@ -51,7 +51,7 @@ export const loadOptions = z.strictObject({
   precision: z.enum(PRECISIONS).optional(),
   profile: z.enum(PROFILES).optional(),
   calibration: given.text.optional(),
-  threads: given.count.optional(),
+  threads: given.threads.optional(),
 } satisfies Record<keyof LoadFaceModelOptions, z.ZodType>);
 
 const modelName = z.union(

@@ -5,7 +5,7 @@ import { type Command, Option } from "commander";
 import { counted, countText } from "../../base/log.ts";
 import type { FaceChoice } from "../../faces/choose.ts";
 import { WRITTEN_FORMATS, type WrittenFormat } from "../../image/decode.ts";
-import { CROP_FRAMINGS, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
+import { CROP_FRAMINGS, CROP_SIDES, type CropFraming, cropFaces, LEFT_OUT_FILE } from "../../jobs/crop.ts";
 import { addNumber, faceOption } from "../options.ts";
 import { say } from "../process.ts";
 import { leftOutText, withProgress } from "./left-out.ts";
@@ -55,8 +55,8 @@ export function cropCommand(command: Command): Command {
   return addNumber(command, {
     flag: "size",
     help: "side of the crops in pixels",
-    least: 16,
-    most: 1024,
-    fallback: 112,
+    least: CROP_SIDES.least,
+    most: CROP_SIDES.most,
+    fallback: CROP_SIDES.usual,
   }).action(run);
 }
