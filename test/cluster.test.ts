@@ -85,6 +85,22 @@ describe.skipIf(!isThere)(`faceid cluster${note}`, () => {
     expect(faceid("cluster", album, "--output", join(album, "sorted"))).toMatchObject({ status: 2 });
   });
 
+  it("keeps names apart that have no ending or no room for a number", () => {
+    const [odd, output] = [join(work, "odd"), join(work, "odd-sorted")];
+    const long = `${"x".repeat(251)}.jpg`;
+    for (const folder of [odd, join(odd, "2003")]) {
+      mkdirSync(folder);
+      for (const name of ["photo", long]) copyFileSync(join(album, "a.jpg"), join(folder, name));
+    }
+    expect(faceid("cluster", odd, "--output", output)).toMatchObject({ status: 0 });
+    expect(readdirSync(join(output, "person-001")).toSorted()).toEqual([
+      "photo",
+      "photo-2",
+      expect.stringMatching(/^x{240}-[0-9a-f]{8}-2\.jpg$/),
+      long,
+    ]);
+  });
+
   it("goes on after a stop, and makes hard links where asked", async () => {
     const output = join(work, "linked");
     process.env.FACEID_MODELS_DIR = join(work, "packs");

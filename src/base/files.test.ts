@@ -1,12 +1,12 @@
 /** @file Renames that another program blocks for a moment, and failed writes in words. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
 import { asFaceError, messageOf, SYSTEM_REASONS } from "./errors.ts";
-import { renameWhenFree, writeFileAtomic } from "./files.ts";
+import { nameWith, renameWhenFree, writeFileAtomic } from "./files.ts";
 
 const systemError = (code: string, more: object = {}) =>
   Object.assign(new Error(`${code}: raw text of the system, rename 'a' -> 'b'`), { code, ...more });
@@ -91,6 +91,23 @@ describe("errors of the system", () => {
       message: expect.stringMatching(/below: ENOTDIR, /),
     });
     expect(readFileSync(join(folder, "file"), "utf8")).toBe("old");
+  });
+});
+
+describe("a long name", () => {
+  it("is written whole up to the longest that a file system takes", async () => {
+    const folder = await temporaryFolder();
+    const names = [`${"x".repeat(251)}.png`, `${"я".repeat(120)}.png`];
+    for (const name of names) await writeFileAtomic(join(folder, name), "x");
+    expect(readdirSync(folder).toSorted()).toEqual(names);
+  });
+
+  it("keeps its beginning with an ending that it has no room for, and stays another than its neighbours", () => {
+    expect(nameWith("x".repeat(251), ".png")).toBe(`${"x".repeat(251)}.png`);
+    const cut = nameWith("x".repeat(252), ".png");
+    expect(cut).toMatch(/^x{242}-[0-9a-f]{8}\.png$/);
+    expect(nameWith("x".repeat(253), ".png")).not.toBe(cut);
+    expect(nameWith("я".repeat(127), ".png")).toMatch(/^я{121}-[0-9a-f]{8}\.png$/);
   });
 });
 

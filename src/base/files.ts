@@ -49,9 +49,25 @@ export async function untilRemoved<T>(path: string, work: () => Promise<T>): Pro
   }
 }
 
+/** Bytes of a name that usual file systems take. */
+const LONGEST_NAME = 255;
+const DIGEST_DIGITS = 8;
+
+/** A file's name with an ending; of one that would be too long, the beginning and digits that tell it from others. */
+export function nameWith(name: string, ending: string): string {
+  const bytes = Buffer.from(name);
+  const room = LONGEST_NAME - Buffer.byteLength(ending);
+  if (bytes.length <= room) return `${name}${ending}`;
+  const digits = createHash("sha256").update(bytes).digest("hex").slice(0, DIGEST_DIGITS);
+  // A decoder of a stream keeps back a character that is not complete.
+  const start = new TextDecoder().decode(bytes.subarray(0, room - digits.length - 1), { stream: true });
+  return `${start}-${digits}${ending}`;
+}
+
 /** A hidden name in the target's folder, so that the final rename stays on one file system. */
 function temporaryPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.tmp`);
+  const ending = `.${process.pid}-${randomBytes(4).toString("hex")}.tmp`;
+  return join(dirname(path), nameWith(`.${basename(path)}`, ending));
 }
 
 /** The folder above, for a folder that cannot be made without it. */

@@ -1,10 +1,10 @@
 /** @file Sorts an album into people: all faces of its photographs are embedded, clustered, and written as folders. */
 import { constants, copyFile, link, mkdir, stat, writeFile } from "node:fs/promises";
-import { basename, join, relative, resolve } from "node:path";
+import { join, parse, relative, resolve } from "node:path";
 import { z } from "zod";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
-import { publishFolder } from "../base/files.ts";
+import { nameWith, publishFolder } from "../base/files.ts";
 import { eachLimited } from "../base/limiter.ts";
 import { countText, type Log } from "../base/log.ts";
 import type { Box, FaceQuality } from "../faces/face.ts";
@@ -192,10 +192,9 @@ function sorted(faces: readonly FoundFace[], threshold: number) {
 
 /** Puts a photograph into a folder of the output, under a name that the folder does not have. */
 async function place(from: string, folder: string, taken: Set<string>, links: boolean): Promise<void> {
-  const name = basename(from);
-  const dot = name.lastIndexOf(".");
-  let free = name;
-  for (let i = 2; taken.has(free.toLowerCase()); i++) free = `${name.slice(0, dot)}-${i}${name.slice(dot)}`;
+  const { name, ext, base } = parse(from);
+  let free = base;
+  for (let i = 2; taken.has(free.toLowerCase()); i++) free = nameWith(name, `-${i}${ext}`);
   taken.add(free.toLowerCase());
   const to = join(folder, free);
   try {

@@ -1,11 +1,11 @@
 /** @file Cuts the faces out of a dataset's photographs and writes them in the same layout. */
 import { readdir, rm, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join, posix, resolve } from "node:path";
 import { z } from "zod";
 import { framingSchema, type Framing as NamedFraming } from "../artifact/description.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
-import { checkTarget, readWhole, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
+import { checkTarget, nameWith, readWhole, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
 import { silentLog } from "../base/log.ts";
 import { type Framing, framingName, framingText, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
@@ -150,13 +150,25 @@ async function sweep(output: string): Promise<void> {
   }
 }
 
-/** The crop's path for each photograph; photographs that differ in their ending only keep it. */
+/**
+ * The crop's path for each photograph, another for each: photographs that differ in their ending only keep it, and so does
+ * `a.jpg.gif` beside `a.jpg`. Some file systems take capital and small letters for the same.
+ */
 function targetsOf(paths: readonly string[], format: WrittenFormat): Map<string, string> {
   const stemOf = (path: string) => path.replace(/\.[^./]*$/, "");
+  const taken = new Set(paths.map((path) => path.toLowerCase()));
   const stems = new Map<string, number>();
-  for (const path of paths) stems.set(stemOf(path), (stems.get(stemOf(path)) ?? 0) + 1);
+  for (const path of paths) {
+    const stem = stemOf(path).toLowerCase();
+    stems.set(stem, (stems.get(stem) ?? 0) + 1);
+  }
+  const keepsEnding = (stem: string) => stems.get(stem)! > 1 || taken.has(stem);
   return new Map(
-    paths.map((path) => [path, `${stems.get(stemOf(path))! > 1 ? path : stemOf(path)}.${format}`]),
+    paths.map((path) => {
+      const stem = stemOf(path);
+      const name = keepsEnding(stem.toLowerCase()) ? path : stem;
+      return [path, posix.join(posix.dirname(name), nameWith(posix.basename(name), `.${format}`))];
+    }),
   );
 }
 

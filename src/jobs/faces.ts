@@ -1,8 +1,8 @@
 /** @file Lists the faces of photographs, and draws them. */
 
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { FaceError } from "../base/errors.ts";
-import { writeFileAtomic } from "../base/files.ts";
+import { nameWith, writeFileAtomic } from "../base/files.ts";
 import { countText } from "../base/log.ts";
 import { drawFaces, isPngName, requirePicture } from "../verify/draw-faces.ts";
 import { type LoadFaceModelOptions, loadFaceModel } from "../verify/load-face-model.ts";
@@ -44,7 +44,7 @@ async function picturePaths(
       `--show: got ${show} for ${countText(photos.length)} photographs, expected a folder`,
     );
   }
-  const names = wanted.map(({ name }) => `${name}.png`);
+  const names = wanted.map(({ name }) => join(dirname(name), nameWith(basename(name), ".png")));
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice === undefined) return names.map((name) => join(show, name));
   throw new FaceError("CONFIG_INVALID", `--show: two photographs would be drawn as ${twice}`, {

@@ -280,6 +280,37 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     );
   });
 
+  it("gives each photograph a crop of its own, whatever its name", async () => {
+    const folder = join(work, "names");
+    const output = join(work, "crops-of-names");
+    mkdirSync(folder);
+    const long = `${"x".repeat(251)}`;
+    for (const name of [
+      "a.jpg",
+      "a.jpg.gif",
+      "a.png",
+      "B.jpg",
+      "b.png",
+      "c",
+      "c.jpg",
+      "d.jpg",
+      `${long}.jpg`,
+    ]) {
+      cpSync(join(photos, photo(ONE, 1)), join(folder, name));
+    }
+    expect(await cropFaces(folder, { output })).toMatchObject({ written: 9, leftOut: [] });
+    const crops = readdirSync(output).filter((name) => name.endsWith(".png"));
+    expect(crops.toSorted()).toEqual([
+      ...["B.jpg.png", "a.jpg.gif.png", "a.jpg.png", "a.png.png", "b.png.png", "c.jpg.png", "c.png", "d.png"],
+      `${long}.png`,
+    ]);
+    expect(await cropFaces(folder, { output })).toMatchObject({ written: 0, kept: 9 });
+    rmSync(join(folder, "a.jpg.gif"));
+    const drawn = join(work, "drawn-names");
+    expect(await listFaces([folder], { show: drawn })).toHaveLength(8);
+    expect(readdirSync(drawn)).toHaveLength(8);
+  });
+
   it("embeds a folder as JSON lines, Parquet and NumPy with the same numbers, and in shards", async () => {
     const file = (name: string) => join(work, name);
     const result = await embedFolder(photos, { output: file("all.jsonl") });
