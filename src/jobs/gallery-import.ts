@@ -1,12 +1,11 @@
 /** @file Reads a gallery's file: first all of it is checked, then all of it is taken in one transaction. */
 
-import { createReadStream } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
 import { issueText } from "../base/check-options.ts";
 import { asFaceError, FaceError, messageOf } from "../base/errors.ts";
-import { requireRegular } from "../base/files.ts";
 import { countText } from "../base/log.ts";
+import { linesOf } from "../data/lines.ts";
 import { hasItsLength } from "../gallery/faces.ts";
 import {
   Gallery,
@@ -44,32 +43,9 @@ export interface ImportSummary {
   readonly index?: GalleryIndex;
 }
 
-/** A longer line is no line of ours, and would not fit into a text. */
-const LONGEST_LINE = 2 ** 28;
-const NEWLINE = 0x0a;
+const HINT = "nothing was imported; give a whole file that faceid gallery export wrote";
 const damaged = (where: string, why: string, cause?: unknown) =>
-  new FaceError("FILE_INVALID", `${where}: ${why}`, {
-    hint: "nothing was imported; give a whole file that faceid gallery export wrote",
-    cause,
-  });
-
-/** The lines of a file, one at a time. */
-async function* linesOf(path: string): AsyncGenerator<Buffer> {
-  let parts: Buffer[] = [];
-  let size = 0;
-  await requireRegular(path);
-  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
-    let from = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, from)) {
-      yield Buffer.concat([...parts, chunk.subarray(from, end)]);
-      [parts, size, from] = [[], 0, end + 1];
-    }
-    parts.push(chunk.subarray(from));
-    size += chunk.length - from;
-    if (size > LONGEST_LINE) throw damaged(path, `a line is longer than ${LONGEST_LINE} bytes`);
-  }
-  if (size > 0) yield Buffer.concat(parts);
-}
+  new FaceError("FILE_INVALID", `${where}: ${why}`, { hint: HINT, cause });
 
 function parsed<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   const result = schema.safeParse(value);
@@ -146,7 +122,7 @@ async function* entriesOf(path: string): AsyncGenerator<GalleryModel | Entry> {
   let end: z.output<typeof endSchema> | undefined;
   let before: string | undefined;
   let [number, people, faces] = [0, 0, 0];
-  for await (const line of linesOf(path)) {
+  for await (const line of linesOf(path, HINT)) {
     number++;
     if (line.every((byte) => byte <= 0x20)) continue;
     const where = `line ${number} of ${path}`;

@@ -1,9 +1,19 @@
 /** @file A file of JSON lines that grows while a job runs, so that a job that was killed continues where it was. */
-import { appendFile, readFile, rm, truncate } from "node:fs/promises";
-import { FaceError, systemCode } from "../base/errors.ts";
+import { appendFile, rm } from "node:fs/promises";
+import { FaceError } from "../base/errors.ts";
 import { writeError, writeFileAtomic } from "../base/files.ts";
+import { wholeLinesOf } from "../data/lines.ts";
 
-/** Records of one job. A line that a crash cut off is dropped when the journal is opened again. */
+/** A line's record; undefined for a line that a full disk or a loss of power has damaged, whose work is done again. */
+function recordOf<T>(line: Buffer): T | undefined {
+  try {
+    return JSON.parse(line.toString("utf8")) as T;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Records of one job. A line that a crash cut off or damaged is dropped when the journal is opened again. */
 export class Journal<T> {
   readonly path: string;
   /** Of earlier runs of the same job. */
@@ -21,30 +31,27 @@ export class Journal<T> {
    */
   static async open<T>(path: string, job: object): Promise<Journal<T>> {
     const head = JSON.stringify(job);
-    const bytes = await readFile(path).catch((error: unknown) => {
-      if (systemCode(error) === "ENOENT") return undefined;
-      throw error;
-    });
-    const whole = bytes?.subarray(0, bytes.lastIndexOf(0x0a) + 1);
-    if (whole === undefined || whole.length === 0) {
-      await writeFileAtomic(path, `${head}\n`);
-      return new Journal<T>(path, []);
+    let found: string | undefined;
+    const records: T[] = [];
+    for await (const line of wholeLinesOf(path)) {
+      if (found === undefined) {
+        found = line.toString("utf8");
+        if (found !== head) {
+          throw new FaceError(
+            "FILE_INVALID",
+            `${path} belongs to a run with other settings or another model`,
+            {
+              hint: "repeat that run's settings to continue it, or delete the file",
+            },
+          );
+        }
+      } else {
+        const record = recordOf<T>(line);
+        if (record !== undefined) records.push(record);
+      }
     }
-    if (whole.length < bytes!.length) await truncate(path, whole.length);
-    const [first, ...lines] = whole.toString("utf8").trimEnd().split("\n");
-    if (first !== head) {
-      throw new FaceError("FILE_INVALID", `${path} belongs to a run with other settings or another model`, {
-        hint: "repeat that run's settings to continue it, or delete the file",
-      });
-    }
-    try {
-      return new Journal<T>(
-        path,
-        lines.map((line) => JSON.parse(line) as T),
-      );
-    } catch (error) {
-      throw new FaceError("FILE_INVALID", `${path} is damaged`, { hint: "delete it", cause: error });
-    }
+    if (found === undefined) await writeFileAtomic(path, `${head}\n`);
+    return new Journal<T>(path, records);
   }
 
   /** Adds records with one write. */

@@ -1,28 +1,18 @@
 /** @file Keeps the embeddings of images in a file: each image passes the network once, also in a run that goes on after a stop. */
 import { createHash } from "node:crypto";
-import { appendFile, readFile, truncate } from "node:fs/promises";
+import { appendFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { systemCode } from "../base/errors.ts";
 import { makeFolder, writeError } from "../base/files.ts";
+import { wholeLinesOf } from "../data/lines.ts";
 import type { Embedder } from "../model/verifier.ts";
-
-const LINE_END = 0x0a;
 
 const bytesOf = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
 
-/**
- * The lines of the file: an image by the digest of its pixels, and its embedding in base64. A line that was cut off where a
- * run was killed is dropped from the file, so that the next one begins a line of its own.
- */
+/** The lines of the file: an image by the digest of its pixels, and its embedding in base64. */
 async function readLines(path: string, size: number): Promise<Map<string, Float32Array>> {
   const known = new Map<string, Float32Array>();
-  const bytes = await readFile(path).catch((error: unknown) => {
-    if (systemCode(error) === "ENOENT") return Buffer.alloc(0);
-    throw error;
-  });
-  const end = bytes.lastIndexOf(LINE_END) + 1;
-  if (end < bytes.length) await truncate(path, end);
-  for (const line of bytes.subarray(0, end).toString("latin1").split("\n")) {
+  for await (const bytes of wholeLinesOf(path)) {
+    const line = bytes.toString("latin1");
     const [digest, content] = line.split(" ");
     const values = Buffer.from(content ?? "", "base64");
     if (digest === undefined || values.length !== size * Float32Array.BYTES_PER_ELEMENT) continue;
