@@ -265,7 +265,8 @@ const LIBRARY_REASONS: readonly (readonly [pattern: RegExp, words: string])[] = 
   ],
   // libvips and the decoders below it.
   [/exceeds pixel limit|Maximum supported image dimension/, "it has too many pixels"],
-  [/Corrupt JPEG data/, DAMAGED],
+  // The second are sharp's words where those of libvips are lost.
+  [/Corrupt JPEG data|^Warning treated as error/, DAMAGED],
   [/Unsupported (?:JPEG data precision|marker type)/, UNUSUAL_JPEG],
   [/premature end|unexpected end of|bad seek|missing SOS|not enough (?:data|image)|remaining data/i, CUT_OFF],
   [/^(?:Vips\w*|vips\w*|Input buffer|webp\w*|gifload\w*|tiff\w*|heif\w*|lib\w+|\w+2vips)\b.*[: ]/, DAMAGED],

@@ -9,6 +9,8 @@ const noisy = sharp(
   { raw: { width: 96, height: 96, channels: 3 } },
 );
 const WRITTEN = {
+  jpeg: () => noisy.clone().jpeg(),
+  "progressive jpeg": () => noisy.clone().jpeg({ progressive: true }),
   png: () => noisy.clone().png(),
   "interlaced png": () => noisy.clone().png({ progressive: true }),
   "png of a palette": () => noisy.clone().png({ palette: true }),
@@ -41,8 +43,8 @@ describe("a file of each format", () => {
     }
   });
 
-  // Nothing tells wrong pixels of a GIF, of a TIFF without compression, and of most tiles.
-  it.each(formats.filter((format) => !/gif|as it is|tiles/.test(format)))(
+  // Nothing tells wrong pixels of a GIF, of a TIFF without compression, and of most tiles; of a progressive JPEG a scan may be lost.
+  it.each(formats.filter((format) => !/gif|as it is|tiles|progressive/.test(format)))(
     "is called damaged where bytes are wrong: %s",
     async (format) => {
       const file = await WRITTEN[format]().toBuffer();
@@ -71,5 +73,26 @@ describe("a file of each format", () => {
     }
     const short = Buffer.concat([file.subarray(0, data + 100), file.subarray(data + 108)]);
     await expect(decodePixels(short)).rejects.toMatchObject(said("its bytes are damaged"));
+  });
+
+  it("is called what it is among others that fail at the same time", async () => {
+    const jpeg = await WRITTEN.jpeg().toBuffer();
+    const png = await WRITTEN.png().toBuffer();
+    const cut = [jpeg, png].map((file) => file.subarray(0, file.length >> 1));
+    const wrong = [jpeg, png].map((file) => {
+      const copy = Buffer.from(file);
+      copy.fill(0, file.length >> 1, (file.length >> 1) + 40);
+      return copy;
+    });
+    const files = Array.from({ length: 30 }, () => [...cut, ...wrong]).flat();
+    const messages = await Promise.all(
+      files.map((file) => decodePixels(file).catch((error: Error) => error.message)),
+    );
+    expect(new Set(messages.filter((_, i) => i % 4 < 2))).toEqual(
+      new Set(["cannot read the image: the file is cut off"]),
+    );
+    expect(new Set(messages.filter((_, i) => i % 4 >= 2))).toEqual(
+      new Set(["cannot read the image: its bytes are damaged"]),
+    );
   });
 });

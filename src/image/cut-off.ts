@@ -1,5 +1,6 @@
 /** @file Whether an image file that cannot be decoded is cut off, by the lengths that it states; decoders call both kinds of damage alike. */
 import type { ImageFormat } from "./decode.ts";
+import { hasEnd } from "./jpeg-scans.ts";
 
 /** Whether four bytes are letters, digits or spaces, as the names of chunks and boxes are. */
 const isName = (view: DataView, at: number) =>
@@ -95,6 +96,7 @@ function isTiffCut(view: DataView): boolean {
 }
 
 const CHECKS: Partial<Record<ImageFormat, (view: DataView) => boolean>> = {
+  jpeg: ({ buffer, byteOffset, byteLength }) => !hasEnd(new Uint8Array(buffer, byteOffset, byteLength)),
   png: isPngCut,
   webp: isWebpCut,
   heif: isHeifCut,
@@ -102,7 +104,7 @@ const CHECKS: Partial<Record<ImageFormat, (view: DataView) => boolean>> = {
 };
 
 /**
- * Whether a file ends before the lengths that it states.
+ * Whether a file ends before the lengths that it states, or a JPEG before its end.
  * @returns undefined for a format whose decoder says so itself.
  */
 export function isCutOff(bytes: Uint8Array, format: ImageFormat): boolean | undefined {

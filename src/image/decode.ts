@@ -246,7 +246,10 @@ async function isHarmless(fails: () => Promise<unknown>): Promise<boolean> {
 
 const messageInFull = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** The error of a file that is broken, which says whether it is cut off or damaged. Decoders say either for both. */
+/**
+ * The error of a file that is broken, which says whether it is cut off or damaged. Decoders say either for both, and libvips gives
+ * the words of another file where several fail at a time.
+ */
 async function namedDamage(bytes: Uint8Array, format: ImageFormat, error: unknown): Promise<unknown> {
   const reason = messageOf(error);
   if (reason !== CUT_OFF && reason !== DAMAGED && reason !== UNKNOWN_REASON) return error;
@@ -309,7 +312,7 @@ async function decoded<T>(
     if (await isHarmless(async () => read(await open(bytes, options, "warning")))) {
       return await read(await open(bytes, options));
     }
-    throw error;
+    throw await namedDamage(bytes, format, error);
   }
 }
 

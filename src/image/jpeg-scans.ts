@@ -27,6 +27,23 @@ function nextMarker(bytes: Uint8Array, from: number): number {
   }
 }
 
+/** The markers of a JPEG up to its end, or up to where it is cut off, and where the parameters of each begin. */
+function* markersOf(bytes: Uint8Array): Generator<{ readonly marker: number; readonly head: number }> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  for (let at = nextMarker(bytes, 0); at < bytes.length; ) {
+    const marker = bytes[at]!;
+    const isCut = !isBare(marker) && at + 3 > bytes.length;
+    if (isCut) return;
+    yield { marker, head: at + 3 };
+    // What follows is another picture, such as a preview.
+    if (marker === END_OF_IMAGE) return;
+    at = nextMarker(bytes, isBare(marker) ? at + 1 : at + 1 + view.getUint16(at + 1));
+  }
+}
+
+/** Whether a JPEG has the marker of its end. */
+export const hasEnd = (bytes: Uint8Array): boolean => [...markersOf(bytes)].at(-1)?.marker === END_OF_IMAGE;
+
 /** What the scans of a JPEG hold. */
 export interface JpegScans {
   /** Whether the marker of the end comes before the scans are complete. */
@@ -79,21 +96,10 @@ function note(missing: Missing, bytes: Uint8Array, head: number, progressive: bo
  * mozjpeg code every coefficient of every component, also of a picture of one colour.
  */
 export function scansOf(bytes: Uint8Array): JpegScans {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let missing: Missing | undefined;
-  let [progressive, arithmetic] = [false, false];
-  let ended = false;
-  for (let at = nextMarker(bytes, 0); at < bytes.length; ) {
-    const marker = bytes[at]!;
-    // What follows is another picture, such as a preview.
+  let [progressive, arithmetic, ended] = [false, false, false];
+  for (const { marker, head } of markersOf(bytes)) {
     ended = marker === END_OF_IMAGE;
-    if (ended) break;
-    if (isBare(marker)) {
-      at = nextMarker(bytes, at + 1);
-      continue;
-    }
-    if (at + 3 > bytes.length) break;
-    const [head, end] = [at + 3, at + 1 + view.getUint16(at + 1)];
     if (isFrame(marker) && missing === undefined) {
       missing = componentsOf(bytes, head);
       progressive = isProgressive(marker);
@@ -104,7 +110,6 @@ export function scansOf(bytes: Uint8Array): JpegScans {
       // The usual file has all in its first scan, whose bytes need not be looked through.
       if (lackOf(missing) === "nothing") return { ended: false, lacks: "nothing", arithmetic };
     }
-    at = nextMarker(bytes, end);
   }
   return { ended, lacks: missing === undefined ? "nothing" : lackOf(missing), arithmetic };
 }
