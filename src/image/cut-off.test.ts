@@ -75,6 +75,12 @@ describe("a file of each format", () => {
     await expect(decodePixels(short)).rejects.toMatchObject(said("its bytes are damaged"));
   });
 
+  it("is called damaged where wrong bytes of a JPEG look like a part that is longer than the file", async () => {
+    const file = await WRITTEN.jpeg().toBuffer();
+    file.set([0xff, 0xfe, 0xff, 0xff], file.length >> 1);
+    await expect(decodePixels(file)).rejects.toMatchObject(said("its bytes are damaged"));
+  });
+
   it("is called what it is among others that fail at the same time", async () => {
     const jpeg = await WRITTEN.jpeg().toBuffer();
     const png = await WRITTEN.png().toBuffer();

@@ -41,8 +41,10 @@ function* markersOf(bytes: Uint8Array): Generator<{ readonly marker: number; rea
   }
 }
 
-/** Whether a JPEG has the marker of its end. */
-export const hasEnd = (bytes: Uint8Array): boolean => [...markersOf(bytes)].at(-1)?.marker === END_OF_IMAGE;
+/** Whether a JPEG has the marker of its end, at the very end also where wrong bytes before it hide it. */
+export const hasEnd = (bytes: Uint8Array): boolean =>
+  (bytes.at(-2) === 0xff && bytes.at(-1) === END_OF_IMAGE) ||
+  [...markersOf(bytes)].at(-1)?.marker === END_OF_IMAGE;
 
 /** What the scans of a JPEG hold. */
 export interface JpegScans {
