@@ -1,7 +1,7 @@
 /** @file Embeds the faces of a folder's photographs into one file, alone or as one of several processes. */
 
 import { createHash } from "node:crypto";
-import { stat } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
@@ -261,8 +261,10 @@ export async function embedFolder(folder: string, options: EmbedFolderOptions): 
   const { rows, kept, journal, model, ...rest } = await embeddedFaces(folder, `${output}.part`, options);
   const leftOut = [...rest.leftOut, ...rest.unread].toSorted(byPath);
   const files = await writeEmbeddings(output, format, rows, model);
-  if (leftOut.length > 0) {
-    const list = output.replace(/\.\w+$/, ".left-out.csv");
+  const list = output.replace(/\.\w+$/, ".left-out.csv");
+  // One of an earlier run of this name would be taken for this run's.
+  if (leftOut.length === 0) await rm(list, { force: true });
+  else {
     await writeFileAtomic(list, leftOutCsv(leftOut));
     files.push(list);
   }

@@ -384,6 +384,17 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     );
   });
 
+  it("leaves no list of an earlier run beside an embedding that left nothing out", async () => {
+    const [folder, output] = [join(work, "mended"), join(work, "mended.jsonl")];
+    cpSync(join(photos, OTHER), folder, { recursive: true });
+    writeFileSync(join(folder, "broken.jpg"), "no picture");
+    const list = join(work, "mended.left-out.csv");
+    expect((await embedFolder(folder, { output })).files).toEqual([output, list]);
+    for (const path of [output, join(folder, "broken.jpg")]) rmSync(path);
+    expect((await embedFolder(folder, { output })).files).toEqual([output]);
+    expect(existsSync(list)).toBe(false);
+  });
+
   /** Calls back once, when the first photograph is done. */
   const afterFirst = (change: () => void) => (done: number) => {
     if (done === 1) change();
