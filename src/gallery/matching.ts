@@ -1,5 +1,6 @@
 /** @file Names faces: embeddings searched in a gallery, with a threshold for the gallery's size. */
 import type { CalibrationRecord } from "../artifact/calibration.ts";
+import { roundedScore } from "../artifact/rates.ts";
 import type { Gallery } from "./gallery.ts";
 import { type IdentificationRate, type SearchThreshold, searchThreshold } from "./threshold.ts";
 
@@ -55,13 +56,14 @@ const CANDIDATES = 5;
 /** A head that is no cosine may order people otherwise than the distance that the search uses, so more are compared. */
 const RANKED_BY_HEAD = 100;
 
-/** The threshold for a search in the gallery as it is now. */
+/** The threshold for a search in the gallery as it is now, with the digits of a similarity. */
 export async function thresholdOf(
   { calibration }: Pick<Matcher, "calibration">,
   gallery: Gallery,
   fpir = USUAL_FPIR,
 ): Promise<SearchThreshold> {
-  return searchThreshold(calibration, fpir, await gallery.comparisons());
+  const found = searchThreshold(calibration, fpir, await gallery.comparisons());
+  return { ...found, threshold: roundedScore(found.threshold) };
 }
 
 /**
@@ -80,7 +82,8 @@ export async function searchGallery(
   for (const { personId, name, embedding: enrolled } of neighbours) {
     people.push({ person: name, id: personId, similarity: await model.similarity(embedding, enrolled) });
   }
-  return people.toSorted((a, b) => b.similarity - a.similarity).slice(0, candidates);
+  const nearest = people.toSorted((a, b) => b.similarity - a.similarity).slice(0, candidates);
+  return nearest.map((each) => ({ ...each, similarity: roundedScore(each.similarity) }));
 }
 
 /**

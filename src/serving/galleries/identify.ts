@@ -2,7 +2,6 @@
 
 import type { z } from "zod";
 import type { identification, identifications } from "../../api/schemas.ts";
-import { roundedScore } from "../../artifact/rates.ts";
 import { FaceError } from "../../base/errors.ts";
 import { describeFace } from "../../faces/meant-face.ts";
 import type { Gallery } from "../../gallery/gallery.ts";
@@ -18,11 +17,6 @@ interface IdentifyCall {
   readonly candidates: number;
   readonly signal: AbortSignal;
 }
-
-const rounded = <C extends { readonly similarity: number }>(candidate: C): C => ({
-  ...candidate,
-  similarity: roundedScore(candidate.similarity),
-});
 
 /** The size of a gallery as a label: the next power of ten. */
 const sizeLabel = (comparisons: number): string =>
@@ -51,11 +45,7 @@ async function search(
   metrics.galleryMatches.add([name], faces.filter(({ match }) => match).length);
   return {
     people,
-    faces: faces.map(({ candidates: alike, comparisons: _, threshold, ...face }) => ({
-      ...face,
-      ...(threshold !== undefined && { threshold: roundedScore(threshold) }),
-      candidates: alike.map(rounded),
-    })) as unknown as Identification["faces"],
+    faces: faces.map(({ comparisons: _, ...face }) => face) as unknown as Identification["faces"],
   };
 }
 

@@ -233,10 +233,7 @@ export async function enrol(
     face: answer(enrolled),
     isNew: id !== undefined,
     warnings: [...found.warnings],
-    resembles:
-      other !== undefined && other.similarity >= threshold
-        ? { ...other, similarity: roundedScore(other.similarity) }
-        : null,
+    resembles: other !== undefined && other.similarity >= threshold ? other : null,
   };
 }
 
