@@ -79,8 +79,8 @@ describe.skipIf(!isThere)(`faceid train --recipe finetune${note}`, () => {
 
   it("says which settings do not go with it", () => {
     const config = (changes: TrainSettings) => () => trainConfig({ ...DRAWN, ...changes });
-    expect(config({ frozen: true })).toThrow("--frozen keeps the network as it is");
-    expect(config({ sampling: "pairs" })).toThrow("--sampling pairs");
+    expect(config({ frozen: true })).toThrow("`frozen` keeps the network as it is");
+    expect(config({ sampling: "pairs" })).toThrow("`sampling` pairs");
     expect(config({ projectionDim: 64 })).toThrow("a projection is not trained further");
   });
 });

@@ -307,7 +307,7 @@ it.each([
     { accuracy: { pairsFile: "nope.txt" } },
     "faceid/1",
     /^cannot read the pairs file nope\.txt/,
-    /^check --pairs/,
+    /^name a file in the form of LFW/,
   ],
 ])("refuses %s", async (_, options, model, message, hint) => {
   const root = await temporaryFolder();

@@ -1,4 +1,5 @@
 /** @file The command's help: the list of subcommands, and the options of the one that is asked about. */
+import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { run } from "./main.ts";
 
@@ -109,6 +110,9 @@ async function failed(...args: string[]) {
   return { text: told.join(""), out: out.join("\n"), exit: process.exitCode };
 }
 
+/** A picture that is there: photographs that are not are named before the model. */
+const PICTURE = fileURLToPath(new URL("../../docs/images/synthetic_people.jpg", import.meta.url));
+
 describe("a misspelt word", () => {
   it.each([
     [["verfy", "a.jpg", "b.jpg"], "verify"],
@@ -118,7 +122,7 @@ describe("a misspelt word", () => {
     [["serve", "--modle_name", "x"], "--model-name"],
     [["verify", "a.jpg", "b.jpg", "--shwo", "x.png"], "--show"],
     [["train", "--model", "facied"], "did you mean faceid?"],
-    [["verify", "a.jpg", "b.jpg", "--model", "opencv-sfase"], "did you mean opencv-sface?"],
+    [["verify", PICTURE, PICTURE, "--model", "opencv-sfase"], "did you mean opencv-sface?"],
     [["models", "add", "opencv-sfac"], "did you mean opencv-sface?"],
     [["serve", "--pack", "opencv-sfac", "--rest_api_port", "8501"], "did you mean opencv-sface?"],
   ])("%s is answered with the right one", async (args, wanted) => {

@@ -385,10 +385,10 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
   });
 
   it("leaves no list of an earlier run beside an embedding that left nothing out", async () => {
-    const [folder, output] = [join(work, "mended"), join(work, "mended.jsonl")];
+    const [folder, output] = [join(work, "listed"), join(work, "listed.jsonl")];
     cpSync(join(photos, OTHER), folder, { recursive: true });
     writeFileSync(join(folder, "broken.jpg"), "no picture");
-    const list = join(work, "mended.left-out.csv");
+    const list = join(work, "listed.left-out.csv");
     expect((await embedFolder(folder, { output })).files).toEqual([output, list]);
     for (const path of [output, join(folder, "broken.jpg")]) rmSync(path);
     expect((await embedFolder(folder, { output })).files).toEqual([output]);
