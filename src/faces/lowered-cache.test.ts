@@ -1,8 +1,8 @@
 /** @file Kept networks: taken where they are whole and this program's, made again otherwise. */
 import { execFile, execFileSync } from "node:child_process";
-import { chownSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, lstatSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it, vi } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
@@ -76,6 +76,26 @@ describe("kept networks", () => {
     expect(lstatSync(path).uid).toBe(0);
   });
 
+  it("of other installations are left in place, of each kind and file the newest", async () => {
+    const { lower, ask, path } = await setUp();
+    const folder = dirname(path);
+    const names = ["1", "2", "3", "4", "5"].map((other) =>
+      path.replace(/[0-9a-f]{8}\.onnx$/, `${other}.onnx`),
+    );
+    for (const [age, name] of names.entries()) {
+      writeFileSync(name, "of another faceid");
+      utimesSync(name, 2000 - age, 2000 - age);
+    }
+    await ask("other");
+    expect(await readdir(folder)).toHaveLength(7);
+    rmSync(path);
+    await ask();
+    const left = (await readdir(folder)).map((name) => join(folder, name));
+    expect(left.toSorted()).toEqual([path, ...names.slice(0, 3), expect.stringMatching(/other-/)].toSorted());
+    await ask();
+    expect(lower).toHaveBeenCalledTimes(3);
+  });
+
   it("much larger than their file are made again", async () => {
     const { lower, ask, path } = await setUp();
     await truncate(path, 2 ** 30);
@@ -94,7 +114,7 @@ describe("kept networks", () => {
     const run = () => execute(process.execPath, ["--import", "tsx", "--input-type=module", "--eval", script]);
     await Promise.all([run(), run(), run()]);
     const names = await readdir(join(folder, "networks"));
-    expect(names).toEqual([expect.stringMatching(/^net-[0-9a-f]{16}\.onnx$/)]);
+    expect(names).toEqual([expect.stringMatching(/^net-[0-9a-f]{16}-[0-9a-f]{8}\.onnx$/)]);
     await run();
   });
 

@@ -10,8 +10,9 @@ import {
   readFileSync,
   statSync,
 } from "node:fs";
+import { readdir, rm, stat } from "node:fs/promises";
 import { cpus } from "node:os";
-import { join } from "node:path";
+import { dirname, join, parse } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32 } from "node:zlib";
 import { systemCacheFolder, writeFileAtomic } from "../base/files.ts";
@@ -43,12 +44,15 @@ let stamp: string | undefined;
 /** Bytes beside a network: a line with all that it depends on and its checksum, filled up with spaces. */
 export const LABEL_BYTES = 256;
 
-/** @param checksum the network's CRC-32. */
-export function labelOf(digest: string, checksum: number): Buffer {
+/** What a kept network depends on. */
+function origin(digest: string): string {
   stamp ??= programStamp();
-  const text = `faceid ${VERSION} onnxruntime ${RUNTIME_VERSION} program ${stamp} file ${digest} crc32 ${checksum}`;
-  return Buffer.from(`${text.padEnd(LABEL_BYTES - 1)}\n`);
+  return `faceid ${VERSION} onnxruntime ${RUNTIME_VERSION} program ${stamp} file ${digest}`;
 }
+
+/** @param checksum the network's CRC-32. */
+export const labelOf = (digest: string, checksum: number): Buffer =>
+  Buffer.from(`${`${origin(digest)} crc32 ${checksum}`.padEnd(LABEL_BYTES - 1)}\n`);
 
 const headOf = (digest: string, bytes: Uint8Array) => labelOf(digest, crc32(bytes));
 
@@ -105,9 +109,33 @@ function readKept(path: string, digest: string, maxBytes: number): Uint8Array | 
 /** Where networks are kept: `FACEID_CACHE_DIR`, or the system's folder for caches. */
 export const keptIn = (): string => process.env.FACEID_CACHE_DIR || systemCacheFolder();
 
-/** The name of a kept network. */
-export const keptPath = (folder: string, kind: string, digest: string, extension: string): string =>
-  join(folder, "networks", `${kind}-${digest.slice(0, 16)}.${extension}`);
+/** Where a network is kept: a place of its own for each installed faceid and each processor that share the folder. */
+export function keptPath(folder: string, kind: string, digest: string, extension: string): string {
+  const made = createHash("sha1").update(origin(digest)).digest("hex");
+  return join(folder, "networks", `${kind}-${digest.slice(0, 16)}-${made.slice(0, 8)}.${extension}`);
+}
+
+/** How many are kept of one kind and file: each may have 40 MB. */
+const KEPT_ORIGINS = 4;
+
+/** Writes a kept network, and removes the oldest of other origins where there are many. A folder that cannot be written is no error. */
+export async function keep(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
+  const folder = dirname(path);
+  const { base, ext } = parse(path);
+  const same = base.slice(0, base.lastIndexOf("-"));
+  try {
+    await writeFileAtomic(path, content);
+    const all = (await readdir(folder)).filter((name) => name.startsWith(same) && name.endsWith(ext));
+    if (all.length <= KEPT_ORIGINS) return;
+    const dated = await Promise.all(
+      all.map(async (name) => ({ name, made: (await stat(join(folder, name))).mtimeMs })),
+    );
+    const old = dated.toSorted((a, b) => b.made - a.made).slice(KEPT_ORIGINS);
+    await Promise.all(old.map(({ name }) => rm(join(folder, name), { force: true })));
+  } catch {
+    // The network is made again at the next start.
+  }
+}
 
 /**
  * A network as the runtime takes it: from the cache, or lowered now and kept there. A cache that cannot be written is no error.
@@ -129,7 +157,7 @@ export async function keptNetwork(
   if (kept !== undefined) return kept;
   const bytes = await lower();
   if (isBlocked(path)) return bytes;
-  await writeFileAtomic(path, Buffer.concat([headOf(digest, bytes), bytes])).catch(() => undefined);
+  await keep(path, [headOf(digest, bytes), bytes]);
   return bytes;
 }
 

@@ -44,7 +44,7 @@ describe.skipIf(process.platform !== "linux")("optimised networks", () => {
 
   it("are made once, and give the bits of others at any number of threads", async () => {
     const { make, open, first, path } = await setUp();
-    expect(path).toMatch(/net-[0-9a-f]{16}\.ort$/);
+    expect(path).toMatch(/net-[0-9a-f]{16}-[0-9a-f]{8}\.ort$/);
     for (const answer of [first, await answerOf(await open()), await answerOf(await open(3))]) {
       expect(answer).toEqual(expected);
     }
@@ -67,7 +67,7 @@ describe.skipIf(process.platform !== "linux")("optimised networks", () => {
     const { folder } = await setUp();
     expect(readdirSync(folder, { recursive: true }).toSorted()).toEqual([
       "networks",
-      expect.stringMatching(/^networks.net-[0-9a-f]{16}\.ort$/),
+      expect.stringMatching(/^networks.net-[0-9a-f]{16}-[0-9a-f]{8}\.ort$/),
     ]);
   });
 

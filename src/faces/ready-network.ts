@@ -5,11 +5,12 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname } from "node:path";
 import { crc32 } from "node:zlib";
-import { makeFolder, writeFileAtomic } from "../base/files.ts";
+import { makeFolder } from "../base/files.ts";
 import { float32, floats } from "../base/tensor.ts";
 import { openRuntime, optimizeTo, type RuntimeSession } from "../onnx/runtime/runtime.ts";
 import {
   isBlocked,
+  keep,
   keptIn,
   keptNetwork,
   keptPath,
@@ -121,7 +122,7 @@ async function fill(copy: number, kept: Kept, lower: () => Uint8Array | Promise<
   await optimizeTo(placeOf(copy), await lower());
   if (isBlocked(kept.path)) return;
   const content = await readFile(placeOf(copy));
-  await writeFileAtomic(kept.path, [content, labelOf(kept.digest, crc32(content))]).catch(() => undefined);
+  await keep(kept.path, [content, labelOf(kept.digest, crc32(content))]);
 }
 
 export interface ReadyOptions {
@@ -148,8 +149,9 @@ export async function openReady(
 ): Promise<RuntimeSession> {
   blocks ??= askBlocks();
   const hash = createHash("sha256").update(file).digest("hex");
-  const path = keptPath(folder, kind, hash, "ort");
-  const kept = { path, digest: `${hash} blocks ${await blocks}`, maxBytes: mostBytes(file) };
+  const digest = `${hash} blocks ${await blocks}`;
+  const path = keptPath(folder, kind, digest, "ort");
+  const kept = { path, digest, maxBytes: mostBytes(file) };
   await makeFolder(dirname(path)).catch(() => undefined);
   let refused: unknown;
   const lowered = async () => {
