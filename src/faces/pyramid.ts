@@ -152,6 +152,11 @@ function stepsInside({ grid, row, offsets }: Row, count: number): [first: number
   return first < end ? [first, end] : [0, 0];
 }
 
+/*
+ * Both functions below say of their places that they are whole numbers of 32 bits. V8 learns that from their calls too, but forgets it once
+ * photographs of several kinds have come by, and then takes half as long again.
+ */
+
 /**
  * Writes pixels of a row that have one sample each, which lies between four pixels of the photograph. `writeMean` would give the
  * same bytes in 1.4 times the time.
@@ -174,8 +179,8 @@ function writeOnce({ grid, row }: Row, first: number, end: number, out: Uint8Arr
     const w01 = right - w11;
     const w10 = down - w11;
     const w00 = 1 - right - w10;
-    const at = top * stride + left * 3;
-    const below = at + stride;
+    const at = (Math.imul(top, stride) + Math.imul(left, 3)) | 0;
+    const below = (at + stride) | 0;
     const red = w00 * data[at]! + w01 * data[at + 3]! + w10 * data[below]! + w11 * data[below + 3]!;
     const green = w00 * data[at + 1]! + w01 * data[at + 4]! + w10 * data[below + 1]! + w11 * data[below + 4]!;
     const blue = w00 * data[at + 2]! + w01 * data[at + 5]! + w10 * data[below + 2]! + w11 * data[below + 5]!;
@@ -212,8 +217,8 @@ function writeMean(line: Row, first: number, end: number, out: Uint8Array, start
         const w01 = right - w11;
         const w10 = down - w11;
         const w00 = 1 - right - w10;
-        const at = top * stride + left * 3;
-        const below = at + stride;
+        const at = (Math.imul(top, stride) + Math.imul(left, 3)) | 0;
+        const below = (at + stride) | 0;
         red = Math.fround(
           red + (w00 * data[at]! + w01 * data[at + 3]! + w10 * data[below]! + w11 * data[below + 3]!),
         );

@@ -2,7 +2,7 @@
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
 import { decodePixels } from "./decode.ts";
-import { scansOf } from "./jpeg-scans.ts";
+import { scansOf, sizeOf } from "./jpeg-scans.ts";
 
 const drawn = sharp(
   Uint8Array.from({ length: 96 * 96 * 3 }, (_, i) => 100 + ((i * 2654435761) >>> 27)),
@@ -18,6 +18,28 @@ function placesOf(file: Buffer): number[] {
   for (let at = file.indexOf(scan); at >= 0; at = file.indexOf(scan, at + 1)) places.push(at);
   return places;
 }
+
+describe("the size of a JPEG", () => {
+  it("is read from its head, whatever stands before it", async () => {
+    for (const options of [{}, { progressive: true }]) {
+      const file = await drawn
+        .clone()
+        .resize(300, 20)
+        .jpeg(options)
+        .withExif({ IFD0: { Copyright: "\u00ff".repeat(99) } })
+        .toBuffer();
+      expect(sizeOf(file)).toBe(6000);
+      expect(sizeOf(file.subarray(0, file.indexOf(Buffer.from([0xff, 0xdb]))))).toBeUndefined();
+    }
+  });
+
+  it("is unknown where the number of lines comes later", async () => {
+    const file = await drawn.clone().jpeg().toBuffer();
+    const frame = file.indexOf(Buffer.from([0xff, 0xc0]));
+    file.fill(0, frame + 5, frame + 7);
+    expect(sizeOf(file)).toBeUndefined();
+  });
+});
 
 describe("a JPEG without its end", () => {
   it("is read where it has all scans", async () => {

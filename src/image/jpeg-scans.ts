@@ -1,4 +1,4 @@
-/** @file Whether a JPEG has all of its scans (ITU-T T.81, B.2.3 and G.1.1). */
+/** @file The markers of a JPEG: how many pixels it has, and whether it has all of its scans (ITU-T T.81, B.2.2, B.2.3 and G.1.1). */
 
 const isFrame = (marker: number) =>
   marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc;
@@ -45,6 +45,17 @@ function* markersOf(bytes: Uint8Array): Generator<{ readonly marker: number; rea
 export const hasEnd = (bytes: Uint8Array): boolean =>
   (bytes.at(-2) === 0xff && bytes.at(-1) === END_OF_IMAGE) ||
   [...markersOf(bytes)].at(-1)?.marker === END_OF_IMAGE;
+
+/** The pixels that the head of a JPEG names; undefined where it has none, or leaves the lines to a later marker. */
+export function sizeOf(bytes: Uint8Array): number | undefined {
+  for (const { marker, head } of markersOf(bytes)) {
+    if (marker === START_OF_SCAN) return undefined;
+    if (!isFrame(marker)) continue;
+    const [, heightHigh = 0, heightLow = 0, widthHigh = 0, widthLow = 0] = bytes.subarray(head);
+    return (heightHigh * 256 + heightLow) * (widthHigh * 256 + widthLow) || undefined;
+  }
+  return undefined;
+}
 
 /** What the scans of a JPEG hold. */
 export interface JpegScans {
