@@ -1,13 +1,24 @@
 /**
  * @file README and docs/: every command is run as it is, on small drawn data, or skipped with its reason; links, scripts,
- * benches and source files that a page names exist.
+ * benches and source files that a page names exist; programs pass the compiler, and the library's page names all that it exports.
  */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { commandBlocks, unmarkedCommands } from "./support/document-commands.ts";
 import { DocumentSandbox } from "./support/document-sandbox.ts";
 
+const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, "..");
 const DOCUMENTS = [
   "README.md",
@@ -97,6 +108,45 @@ describe("what the pages name exists", () => {
     const names = found(text, /\b((?:docs|bench)\/[\w/-]+\.(?:md|txt|json|csv))\b/g);
     expect(names.length).toBeGreaterThan(3);
     expect(names.filter((name) => !DOCUMENTS.includes(name))).toEqual([]);
+  });
+});
+
+/** Programs in the pages, and what the text around them supposes. */
+const PROGRAMS = DOCUMENTS.flatMap((page) =>
+  found(textOf(page), /^```(?:ts|js)\n([\s\S]*?)^```$/gm).map((program, i) => ({ page, i, program })),
+);
+const SUPPOSED =
+  "declare const photograph: Uint8Array, otherPhotograph: Uint8Array, first: Blob, second: Blob;";
+
+describe("what the pages say of the library", () => {
+  it("names everything that it exports", async () => {
+    const named = new Set(found(textOf("docs/library.md"), /`(\w+)`/g));
+    const library = Object.keys(await import("../src/index.ts"));
+    expect(library.length).toBeGreaterThan(40);
+    expect(library.filter((name) => !named.has(name))).toEqual([]);
+  });
+
+  it("passes the strict compiler", async () => {
+    expect(PROGRAMS.length).toBeGreaterThan(6);
+    mkdirSync(join(ROOT, ".cache"), { recursive: true });
+    const folder = mkdtempSync(join(ROOT, ".cache/programs-"));
+    try {
+      for (const { page, i, program } of PROGRAMS) {
+        writeFileSync(join(folder, `${page.replaceAll("/", "-")}-${i}.mts`), `${SUPPOSED}\n${program}`);
+      }
+      const compilerOptions = {
+        paths: { faceid: ["../../src/index.ts"] },
+        noUnusedLocals: false,
+        noEmit: true,
+      };
+      const config = { extends: "../../tsconfig.json", compilerOptions, include: ["*.mts"] };
+      writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(config));
+      const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+      const { stdout } = await run(process.execPath, [tsc, "-p", folder]).catch((error) => error);
+      expect(stdout).toBe("");
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
 
