@@ -92,7 +92,7 @@ export function splitIdentities(identities: readonly Identity[], options: SplitO
       "DATASET_INVALID",
       `${counted(pairable.length, "person", "people")} with two or more images ${pairable.length === 1 ? "is" : "are"} too few to split: ${needed} are needed`,
       {
-        hint: "add people or images of people who have only one, or pass `validationFraction` 0, which needs two people fewer; faceid train --recipe adapt needs two, and the pretrained network compares faces without training: faceid verify a.jpg b.jpg",
+        hint: "add people or images of people who have only one, or hold out nobody for validation (a fraction of 0; `validationFraction` of a training), which needs two people fewer; faceid train --recipe adapt needs two, and the pretrained network compares faces without training: faceid verify a.jpg b.jpg",
       },
     );
   }
