@@ -4,7 +4,7 @@ import { open, readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
 import { FaceError, messageOf, systemCode } from "../base/errors.ts";
 import { imageFormat } from "../image/decode.ts";
-import { isSystemFolder, kindByName, type LeftOut, REASONS, Tally } from "./left-out.ts";
+import { isSystemFile, isSystemFolder, kindByName, type LeftOut, REASONS, Tally } from "./left-out.ts";
 
 /** A person's folder. */
 export interface Folder {
@@ -87,6 +87,7 @@ class Walk {
       if (kind === "broken") files.push(name);
       else if (kind?.isDirectory()) this.#takeFolder(name, at, folders);
       else if (kind?.isFile()) await this.#takeFile(name, at, files);
+      else if (kind !== undefined) this.#leaveOut(isSystemFile(name) ? REASONS.hidden : REASONS.device, at);
     }
     return { folders: folders.sort(byCode), files: files.sort(byCode), above: [...chain] };
   }

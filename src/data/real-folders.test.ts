@@ -1,4 +1,5 @@
 /** @file Folders as people have them: mixed layouts, nested photographs, leftovers of systems, and what is said of the rest. */
+import { execFileSync } from "node:child_process";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
@@ -173,6 +174,15 @@ describe("files that are not used", () => {
     expect(Object.values(people).flat().length).toBeLessThan(10);
     expect(leftOut).toContain("2 links that lead nowhere: ann/gone.png");
     expect(leftOut.join()).toMatch(/\d links that lead back to a folder above: everything/);
+  });
+
+  it.skipIf(process.platform === "win32")("include pipes, which would block a reader", async () => {
+    const root = await folderOf(["ann/1.png", "bob/1.png"]);
+    execFileSync("mkfifo", [join(root, "ann/2.png"), join(root, "bob/.lock")]);
+    const { people, leftOut } = await open(root);
+    expect(people.ann).toEqual(["ann/1.png"]);
+    expect(leftOut).toContain("1 pipes or devices: ann/2.png");
+    expect(leftOut).toContain("1 hidden files and those of the system: bob/.lock");
   });
 });
 
