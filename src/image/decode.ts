@@ -16,7 +16,6 @@ import {
 import { readWhole } from "../base/files.ts";
 import { isBmp, readBmp } from "./bmp.ts";
 import { isHevc, profileOf, readHeic } from "./heic.ts";
-import { scansOf, sizeOf } from "./jpeg-scans.ts";
 import { readNetpbm } from "./netpbm.ts";
 import { resizeInto } from "./resize.ts";
 import type { ImageSettings, Pixels } from "./settings.ts";
@@ -272,6 +271,7 @@ async function isGrey(bytes: Uint8Array, options: DecodeOptions): Promise<boolea
 
 /** Refuses a JPEG that ends before its scans are complete. Colours without detail are complete where there is no colour. */
 async function requireScans(bytes: Uint8Array, options: DecodeOptions): Promise<void> {
+  const { scansOf } = await import("./jpeg-scans.ts");
   const { ended, lacks } = scansOf(bytes);
   if (!ended || lacks === "nothing" || (lacks === "detail" && (await isGrey(bytes, options)))) return;
   throw new Error(SCANS_MISSING);
@@ -300,6 +300,7 @@ async function decoded<T>(
     return await read(await open(bytes, options, options.storedColours === true ? "error" : "warning"));
   } catch (error) {
     const whole = Buffer.concat([bytes, Buffer.from(END_OF_IMAGE)]);
+    const { scansOf } = await import("./jpeg-scans.ts");
     const { lacks, arithmetic } = scansOf(bytes);
     if (lacks === "nothing" && !arithmetic) {
       const result = await open(whole, options, "warning")
@@ -382,7 +383,9 @@ export function decodeQuarter(
 ): Promise<Quarter | undefined> {
   return reading(source, async () => {
     const bytes = await load(source);
-    if (imageFormat(bytes) !== "jpeg" || (sizeOf(bytes) ?? Infinity) < QUARTERED_PIXELS) return undefined;
+    if (imageFormat(bytes) !== "jpeg") return undefined;
+    const { sizeOf } = await import("./jpeg-scans.ts");
+    if ((sizeOf(bytes) ?? Number.POSITIVE_INFINITY) < QUARTERED_PIXELS) return undefined;
     const stored = await (await open(bytes, options)).metadata();
     const { width, height } = options.orient === false ? stored : stored.autoOrient;
     if (width * height < QUARTERED_PIXELS || width % 4 !== 0 || height % 4 !== 0) return undefined;
