@@ -37,6 +37,8 @@ export interface FoldReport extends Partial<FaceCounts> {
   readonly thresholds: readonly number[];
   /** Pairs of the file without a score. */
   readonly missing: number;
+  /** The people of the pairs, and those of them who took part in the model's training; absent where that is unknown. */
+  readonly people?: { readonly count: number; readonly trained: number };
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -87,6 +87,17 @@ export function reportText(report: EvaluationReport): string {
   return [title, ...lines.filter((line) => line !== undefined)].join("\n");
 }
 
+/** What the reader must know about the people of the folds, where the model was trained on some of them. */
+function trainedText({ people }: FoldReport): string | undefined {
+  if (people === undefined || people.trained === 0) return undefined;
+  const { count, trained } = people;
+  const who =
+    trained === count
+      ? `all ${countText(count)} people`
+      : `${countText(trained)} of the ${countText(count)} people`;
+  return `${who} of these pairs took part in the model's training, so it looks better here than it is; without --pairs the people held out are measured on`;
+}
+
 /** The report of the k-fold protocol. */
 export function foldText(report: FoldReport): string {
   const { accuracy, intervals, negatives } = report;
@@ -110,5 +121,10 @@ export function foldText(report: FoldReport): string {
     rows.push(["pairs left out", `${countText(report.missing)}, an image could not be read`]);
   const faces = faceLines(report);
   const title = `${report.folds} folds, ${countText(report.pairs)} pairs, each fold judged by the others' threshold`;
-  return `${title}\n${table([...rows, ...faces.rows])}${faces.lines}\n${foldVerdict(report)}`;
+  const lines = [
+    `${table([...rows, ...faces.rows])}${faces.lines}`,
+    trainedText(report),
+    foldVerdict(report),
+  ];
+  return [title, ...lines.filter((line) => line !== undefined)].join("\n");
 }

@@ -4,7 +4,7 @@ import { basename } from "node:path";
 import { z } from "zod";
 import type { CalibrationRecord } from "../artifact/calibration.ts";
 import { weightsText } from "../artifact/rates.ts";
-import { type TrainedPeople, trainedPeople } from "../artifact/trained-people.ts";
+import { splitAsTrained, type TrainedPeople, trainedPeople } from "../artifact/trained-people.ts";
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError } from "../base/errors.ts";
 import { countText, type Log, silentLog } from "../base/log.ts";
@@ -12,7 +12,7 @@ import { usableCores } from "../base/platform.ts";
 import { Random } from "../base/random.ts";
 import { type Dataset, requireDataset } from "../data/dataset.ts";
 import { leftOutOf } from "../data/dataset-faces.ts";
-import { imageName } from "../data/identity.ts";
+import { type Identity, imageName } from "../data/identity.ts";
 import { isLoss, type LeftOut, leftOutText } from "../data/left-out.ts";
 import { Loader } from "../data/loader.ts";
 import { evaluationPairs, type Pair } from "../data/pairs.ts";
@@ -280,6 +280,17 @@ function cutInFolds(pairs: readonly Pair[]): Pair[][] {
   );
 }
 
+/** The people of pairs, and how many of them took part in the training: trained on, or for its thresholds. */
+function trainedAmong(
+  pairs: readonly Pair[],
+  identities: readonly Identity[],
+  trained: TrainedPeople,
+): NonNullable<FoldReport["people"]> {
+  const images = new Set(pairs.flatMap(({ left, right }) => [left, right]));
+  const people = identities.filter((person) => person.images.some((image) => images.has(image)));
+  return { count: people.length, trained: people.length - splitAsTrained(people, trained).test.length };
+}
+
 /**
  * Runs the k-fold protocol of a pairs file on a verifier.
  * @param options.folds folds to use, counted from 1; all when left out.
@@ -306,7 +317,11 @@ export async function measureFolds(
   const used = folds.reduce((sum, fold) => sum + fold.scores.length, 0);
   const wanted = protocol.folds.reduce((sum, fold) => sum + fold.length, 0);
   const report = kFold(folds, wanted - used + protocol.missing.length, config.seed);
-  return { ...report, ...faceCounts(options, loader), leftOut: dataset.leftOut ?? [] };
+  const people =
+    options.trained === undefined
+      ? {}
+      : { people: trainedAmong(protocol.folds.flat(), dataset.identities, options.trained) };
+  return { ...report, ...people, ...faceCounts(options, loader), leftOut: dataset.leftOut ?? [] };
 }
 
 /** Warns of what the dataset's folder holds that is not used, and of how it was read. */
