@@ -9,7 +9,8 @@ import {
 import { commandText, onInterrupt, STOPPING_MS, say } from "../process.ts";
 import { progressListener } from "../progress.ts";
 
-function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string {
+/** Each is a line that can be pasted; what it is about stands above it, so that no terminal breaks a line within it. */
+export function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string {
   return [
     commandText(
       "serve",
@@ -21,8 +22,10 @@ function nextSteps({ models, photos: [anna, again] }: QuickstartResult): string 
       "8501",
     ),
     commandText("request", anna, again, "--model-name", QUICKSTART_MODEL),
-    `${commandText("verify", "a.jpg", "b.jpg")}                  # two photographs of yours, by a pretrained model`,
-    `${commandText("train", "--dataset-path", "my-photos")}      # a folder with one folder of photographs per person`,
+    "# two photographs of yours, by a pretrained model",
+    commandText("verify", "a.jpg", "b.jpg"),
+    "# a folder with one folder of photographs per person",
+    commandText("train", "--dataset-path", "my-photos"),
   ]
     .map((line) => `  ${line}`)
     .join("\n");
