@@ -6,7 +6,7 @@ import { framingSchema, type Framing as NamedFraming } from "../artifact/descrip
 import { checkOptions, checkPath, given } from "../base/check-options.ts";
 import { FaceError, systemCode } from "../base/errors.ts";
 import { checkTarget, nameWith, readWhole, TEMPORARY_FILE, writeFileAtomic } from "../base/files.ts";
-import { silentLog } from "../base/log.ts";
+import { counted, silentLog } from "../base/log.ts";
 import { type Framing, framingName, framingText, LFW_ENLARGEMENT, LFW_FRAMING } from "../faces/alignment.ts";
 import { FACE_CHOICES } from "../faces/choose.ts";
 import { openPack } from "../faces/models.ts";
@@ -37,6 +37,8 @@ export type CropFraming = keyof typeof CROP_FRAMINGS;
 export const CROPS_FILE = "faceid-crops.json";
 /** Photographs without a crop. */
 export const LEFT_OUT_FILE = "left-out.csv";
+/** Which crops were made of which photographs. */
+const MADE_FILE = ".crops.jsonl";
 const JOURNAL_FILE = ".left-out.jsonl";
 
 const PACK = "opencv-sface";
@@ -83,6 +85,8 @@ export interface CropResult {
   /** Crops of earlier runs, which were not made again. */
   readonly kept: number;
   readonly leftOut: readonly LeftOutFile[];
+  /** Crops in `output` of photographs that the folder does not hold: taken away since, or of another folder. */
+  readonly others: readonly string[];
 }
 
 /** The description of a folder of crops; undefined for any other folder. */
@@ -175,10 +179,31 @@ function targetsOf(paths: readonly string[], format: WrittenFormat): Map<string,
 /** What the journal keeps of a photograph without a crop, with the state of its file. */
 type LeftOutRecord = FileState & { readonly leftOut: LeftOutFile };
 
-/** Whether a crop is there and no older than its photograph. */
-async function isDone(source: FileState, target: string): Promise<boolean> {
-  const made = await stat(target).catch(() => undefined);
-  return made !== undefined && source.modified >= 0 && made.mtimeMs >= source.modified;
+/** A crop that was made, and the state of its photograph then. */
+type CropRecord = FileState & { readonly crop: string };
+
+const isThere = async (path: string): Promise<boolean> =>
+  (await stat(path).catch(() => undefined)) !== undefined;
+
+/**
+ * Whether the crop that is there was made of this file. A crop that is merely newer may be that of a photograph with the
+ * same name in another folder, or of one that an older one has replaced.
+ */
+async function isDone(source: FileState, made: CropRecord | undefined, target: string): Promise<boolean> {
+  const isSame = made !== undefined && made.size === source.size && made.modified === source.modified;
+  return isSame && source.modified >= 0 && (await isThere(target));
+}
+
+/** Crops that were made and are there, but not of the photographs that are cropped now. */
+async function othersIn(
+  output: string,
+  made: Iterable<string>,
+  targets: Iterable<string>,
+): Promise<string[]> {
+  const wanted = new Set(targets);
+  const others: string[] = [];
+  for (const crop of made) if (!wanted.has(crop) && (await isThere(join(output, crop)))) others.push(crop);
+  return others.toSorted();
 }
 
 /**
@@ -219,6 +244,8 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
   await claim(output, job);
   await sweep(output);
   const journal = await Journal.open<LeftOutRecord>(join(output, JOURNAL_FILE), job);
+  const made = await Journal.open<CropRecord>(join(output, MADE_FILE), job);
+  const crops = new Map(made.records.map((record) => [record.crop, record]));
   const targets = targetsOf(paths, format);
   const before = new Map(journal.records.map((record) => [record.leftOut.path, record]));
   const list: LeftOutFile[] = [...unread];
@@ -230,10 +257,11 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
     DECODING_AHEAD,
   );
   await eachPhoto(paths, options, async (path, signal) => {
-    const target = join(output, targets.get(path)!);
+    const name = targets.get(path)!;
+    const target = join(output, name);
     const { size: bytes, modified } = await stateOf(join(folder, path));
     const known = before.get(path);
-    if (await isDone({ size: bytes, modified }, target)) kept++;
+    if (await isDone({ size: bytes, modified }, crops.get(name), target)) kept++;
     else if (known?.size === bytes && known.modified === modified) list.push(known.leftOut);
     else {
       try {
@@ -241,15 +269,24 @@ export async function cropFaces(folder: string, options: CropOptions): Promise<C
         const wish = { choice: face, strict: false };
         const { crop } = await photos.crop({ file, what: path }, wish, framing, size, signal);
         await writeFileAtomic(target, await encodePixels({ data: crop, width: size, height: size }, format));
+        await made.append([{ size: bytes, modified, crop: name }]);
         written++;
       } catch (error) {
         const leftOut = leftOutFile(path, error);
         list.push(leftOut);
+        // What is there shows the photograph that had this name before.
+        if (modified >= 0) await rm(target, { force: true });
         await journal.append([{ size: bytes, modified, leftOut }]);
       }
     }
   });
   await writeFileAtomic(join(output, LEFT_OUT_FILE), leftOutCsv(list));
   await journal.remove();
-  return { written, kept, leftOut: list.toSorted(byPath) };
+  const others = await othersIn(output, crops.keys(), targets.values());
+  if (others.length > 0) {
+    log.warn(
+      `${output} holds ${counted(others.length, "crop")} of photographs that ${folder} does not hold, such as ${others[0]}; delete what you do not want to keep`,
+    );
+  }
+  return { written, kept, leftOut: list.toSorted(byPath), others };
 }

@@ -251,7 +251,7 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     const output = join(work, "crops");
     const first = await cropFaces(photos, { output });
     expect(first).toMatchObject({ written: 16, kept: 0 });
-    expect(readdirSync(output).sort()).toEqual([...PEOPLE, CROPS_FILE, LEFT_OUT_FILE].sort());
+    expect(readdirSync(output).sort()).toEqual([...PEOPLE, ".crops.jsonl", CROPS_FILE, LEFT_OUT_FILE].sort());
     const csv = readFileSync(join(output, LEFT_OUT_FILE), "utf8").split("\n");
     expect(csv[0]).toBe("path,code,reason");
     expect(csv[1]).toMatch(new RegExp(`^${BLANK},FACE_NOT_FOUND,no face was found in `));
@@ -263,7 +263,7 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     // A crop that is missing is made, a half-written file goes, the others stay.
     writeFileSync(join(output, ONE, ".x.png.1-0123abcd.tmp"), "half");
     const before = statSync(made).mtimeMs;
-    utimesSync(join(output, photo(OTHER, 1).replace(".jpg", ".png")), 0, 0);
+    rmSync(join(output, photo(OTHER, 1).replace(".jpg", ".png")));
     expect(await cropFaces(photos, { output })).toMatchObject({ written: 1, kept: 15 });
     expect(statSync(made).mtimeMs).toBe(before);
     expect(readdirSync(join(output, ONE))).toHaveLength(2);
@@ -278,6 +278,34 @@ describe.skipIf(!isThere)(`datasets of whole photographs${note}`, () => {
     await expect(cropFaces(photos, { output: join(photos, "crops") })).rejects.toThrow(
       "among the photographs",
     );
+  });
+
+  it("crops again what another photograph of that name has replaced, and says which crops are of none", async () => {
+    const [mine, theirs] = [join(work, "mine"), join(work, "theirs")];
+    const output = join(work, "crops-of-two");
+    const files = [
+      [mine, "x.jpg", photo(ONE, 1)],
+      [mine, "gone.jpg", photo(ONE, 2)],
+      [mine, "blank.jpg", photo(ONE, 2)],
+      [theirs, "x.jpg", photo(OTHER, 1)],
+      [theirs, "blank.jpg", BLANK],
+    ] as const;
+    for (const [folder, name, from] of files) cpSync(join(photos, from), join(folder, name));
+    // Older than the crops of the others: a copy that keeps its date.
+    for (const name of ["x.jpg", "blank.jpg"]) utimesSync(join(theirs, name), 1e9, 1e9);
+    expect(await cropFaces(mine, { output })).toMatchObject({ written: 3, kept: 0, others: [] });
+    const warned: string[] = [];
+    const log = { ...silentLog, warn: (message: string) => warned.push(message) };
+    const second = await cropFaces(theirs, { output, log });
+    expect(second).toMatchObject({ written: 1, kept: 0, others: ["gone.png"] });
+    expect(second.leftOut.map(({ path }) => path)).toEqual(["blank.jpg"]);
+    expect(warned).toEqual([
+      `${output} holds 1 crop of photographs that ${theirs} does not hold, such as gone.png; delete what you do not want to keep`,
+    ]);
+    const { crop } = await model.embed(join(photos, photo(OTHER, 1)));
+    expect(Buffer.from((await decodePixels(join(output, "x.png"))).data).equals(crop.data)).toBe(true);
+    expect(existsSync(join(output, "blank.png"))).toBe(false);
+    expect(await cropFaces(theirs, { output })).toMatchObject({ written: 0, kept: 1 });
   });
 
   it("gives each photograph a crop of its own, whatever its name", async () => {

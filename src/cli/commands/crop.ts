@@ -29,7 +29,7 @@ async function run(folder: string, { json, ...flags }: Flags): Promise<void> {
     return;
   }
   const { written, kept, leftOut } = result;
-  const before = kept === 0 ? "" : `, ${countText(kept)} were there already`;
+  const before = kept === 0 ? "" : `, ${countText(kept)} ${kept === 1 ? "was" : "were"} there already`;
   say(`${counted(written, "crop")} in ${flags.output}${before}`);
   if (leftOut.length > 0) say(leftOutText(leftOut, join(flags.output, LEFT_OUT_FILE)));
 }
