@@ -132,6 +132,28 @@ describe("a misspelt word", () => {
   });
 });
 
+describe("a folder or model without its flag", () => {
+  it.each([
+    [["dataset", "info", "photos"], "a folder of photographs by --dataset-path"],
+    [["train", "photos"], "a folder of photographs by --dataset-path"],
+    [
+      ["evaluate", "runs/latest"],
+      "a run by --checkpoint, an exported model by --saved-model, a folder of photographs by --dataset-path",
+    ],
+    [["export", "runs/latest"], "a run by --checkpoint"],
+    [["app", "people"], "a gallery by --gallery"],
+    [["quickstart", "here"], "what is written by --output"],
+  ])("%s is answered with the flag", async (args, wanted) => {
+    const { text, exit } = await failed(...args);
+    expect(text).toContain(`\n  everything is given by flags: ${wanted}\n`);
+    expect(exit).toBe(2);
+  });
+
+  it("is not, where arguments are taken", async () => {
+    expect((await failed("verify", "a.jpg", "b.jpg", "c.jpg")).text).not.toContain("by flags");
+  });
+});
+
 describe("a misspelt variable of ours", () => {
   /** A command line of every command, with as many words as it must have. */
   async function everyLine(): Promise<string[][]> {

@@ -135,6 +135,27 @@ function mandatoryHint({ code, message }: CommanderError, command: Command): str
   return [`  pass ${flags}: ${description}${envVar === undefined ? "" : `; or set ${envVar}`}`];
 }
 
+/** How commands without arguments take what users name without a flag, the likeliest first. */
+const TAKEN_BY: Readonly<Record<string, string>> = {
+  "--checkpoint": "a run",
+  "--saved-model": "an exported model",
+  "--dataset-path": "a folder of photographs",
+  "--gallery": "a gallery",
+  "--output": "what is written",
+};
+
+/** The options for what was named without a flag, to a command that takes no arguments. */
+function excessHint({ code }: CommanderError, command: Command): string[] {
+  if (code !== "commander.excessArguments" || command.registeredArguments.length > 0) return [];
+  const known = new Set(command.options.map(({ long }) => long));
+  const ways = Object.entries(TAKEN_BY).filter(([flag]) => known.has(flag));
+  // What is written is seldom what was meant where something is read.
+  const likely = ways.length > 1 ? ways.filter(([flag]) => flag !== "--output") : ways;
+  return likely.length === 0
+    ? []
+    : [`  everything is given by flags: ${likely.map(([flag, what]) => `${what} by ${flag}`).join(", ")}`];
+}
+
 /** What the called command wants, and where its options are listed, unless commander suggests the right one. */
 function optionsHint(error: CommanderError, args: readonly string[], root: Command): string {
   if (!USAGE_ERRORS.has(error.code) || error.message.includes("Did you mean")) return "";
@@ -150,7 +171,11 @@ function optionsHint(error: CommanderError, args: readonly string[], root: Comma
   if (words.length === 0) return "";
   const help = asTyped(`faceid ${words.join(" ")} --help`, COMMAND_NAMES);
   const listed = command.registeredArguments.length > 0 ? " and arguments" : "";
-  return [...mandatoryHint(error, command), `  ${help} lists its options${listed}`].join("\n");
+  return [
+    ...mandatoryHint(error, command),
+    ...excessHint(error, command),
+    `  ${help} lists its options${listed}`,
+  ].join("\n");
 }
 
 /** A hint whose commands about galleries name the one that was given; an address may hold a password. */
