@@ -140,6 +140,10 @@ describe.skipIf(!isThere)(`faceid gallery${note}`, () => {
     expect(text.status).toBe(0);
     expect(text.stdout).toMatch(/Serena_Williams_0002\.jpg\nface 1 .*Serena_Williams\n/);
     expect(text.stdout).toMatch(/Abba_Eban_0001\.jpg\nface 1 .*nobody enrolled\n/);
+    expect(text.stdout).toMatch(/\n\n2 photographs with \d faces, 1 named\n$/);
+    expect(gallery("identify", known, none).stdout).toMatch(
+      /\n\n1 photograph with \d faces?, 1 named; 1 file could not be read\n$/,
+    );
   });
 
   it("takes all photographs of a folder, and says which photograph has no face", () => {

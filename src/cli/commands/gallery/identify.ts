@@ -1,7 +1,7 @@
 /** @file `faceid gallery identify`: says who is on photographs. */
 import { Command } from "commander";
 import { percentText, scoreText, weightsText } from "../../../artifact/rates.ts";
-import { countText, shown } from "../../../base/log.ts";
+import { counted, countText, shown } from "../../../base/log.ts";
 import { type OpenedGallery, openGallery } from "../../../jobs/gallery.ts";
 import { noneThere, type UnreadPhoto, wantedPhotos } from "../../../jobs/photos-in.ts";
 import {
@@ -66,6 +66,16 @@ function facesText(image: string, faces: readonly IdentifiedFace[]): string {
 const photoText = (photo: IdentifiedPhoto): string =>
   `${shown(photo.image)}\n${"error" in photo ? shown(photo.error.message) : facesText(photo.image, photo.faces)}\n`;
 
+/** How many of several photographs were read, and what was found on them. */
+function countsText(identified: readonly IdentifiedPhoto[], unread: number): string {
+  const read = identified.flatMap((photo) => ("error" in photo ? [] : [photo.faces]));
+  const faces = read.flat();
+  const named = faces.filter(({ match }) => match).length;
+  const lost = identified.length - read.length + unread;
+  const text = `${counted(read.length, "photograph")} with ${counted(faces.length, "face")}, ${countText(named)} named`;
+  return lost === 0 ? text : `${text}; ${counted(lost, "file")} could not be read`;
+}
+
 /** A photograph of several, for programs. */
 function photoObject(photo: IdentifiedPhoto): object {
   if (!("error" in photo)) return photo;
@@ -101,7 +111,10 @@ function endSeveral(
 ): void {
   const all = [...identified, ...unread];
   if (json === true) console.log(JSON.stringify({ photographs: all.map(photoObject) }));
-  else for (const photo of unread) say(photoText(photo));
+  else {
+    for (const photo of unread) say(photoText(photo));
+    say(countsText(identified, unread.length));
+  }
   for (const photo of identified) if ("error" in photo) process.exitCode = photo.error.exitCode;
 }
 
