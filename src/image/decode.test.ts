@@ -253,6 +253,10 @@ describe("what cannot be read", () => {
       code: "IMAGE_UNREADABLE",
       message: `cannot read ${missing}: no such file`,
     });
+    await expect(decodeImage("", SMALL)).rejects.toMatchObject({
+      code: "IMAGE_UNREADABLE",
+      message: "cannot read the image: the path is empty",
+    });
     const text = join(folder, "text.jpg");
     await writeFile(text, "not a picture");
     await expect(decodeImage(text, SMALL)).rejects.toMatchObject({

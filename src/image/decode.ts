@@ -129,6 +129,7 @@ const SHOWN_OF_DATA = 40;
 
 /** Why a path names no file, where the path itself shows it. */
 function wrongPath(path: string): { readonly reason: string; readonly hint: string } | undefined {
+  if (path === "") return { reason: "the path is empty", hint: "name a photograph; a variable may be unset" };
   if (path.includes("\0")) return { reason: "the path holds a zero byte", hint: "check the path" };
   const address = ADDRESSES.find(([start]) => start.test(path));
   return address && { reason: address[1], hint: address[2] };
@@ -165,7 +166,7 @@ async function reading<T>(source: ImageSource, work: () => Promise<T>, file = so
     return await work();
   } catch (error) {
     const path = typeof source === "string" ? source : undefined;
-    const name = path === undefined ? "the image" : shownPath(path);
+    const name = path === undefined || path === "" ? "the image" : shownPath(path);
     const code = systemCode(error);
     const wrong = path === undefined || !ABSENT.has(code) ? undefined : wrongPath(path);
     const said = messageOf(error).split("\n")[0];
