@@ -48,7 +48,9 @@ it("points to --model-name, and names the pack's", async () => {
   await run(["node", "faceid", "request", photo, photo, "--url", `127.0.0.1:${port}`]);
   expect(said[0]).toContain("Servable not found");
   expect(said[1]).toContain("the server has no model faceid");
-  expect(said[1]).toContain("as its --model_name; a pack without one is opencv-sface");
+  expect(said[1]).toContain(
+    "pass --model-name with the name that it serves; of a pack alone it is --model-name opencv-sface",
+  );
   expect(process.exitCode).toBe(9);
 });
 

@@ -105,7 +105,7 @@ async function run(first: string, second: string, flags: Flags, command: Command
     const remedy =
       model === PACK
         ? "a pack is served where no other model is, and finds faces for the others; name the model that is served with --model-name"
-        : `name the model that it serves, as its --model_name; a pack without one is ${PACK}`;
+        : `pass --model-name with the name that it serves; of a pack alone it is --model-name ${PACK}`;
     complain(`  the server has no model ${model}: ${remedy}`);
   }
   if (answer.isError && /\bthe (anchor|verification)\b/.test(answer.text)) {
