@@ -33,6 +33,10 @@ writeFileSync(
   import { Moved, serveCalls } from ${JSON.stringify(from("worker-client.ts"))};
   serveCalls((data) => {
     if (data.broken) throw new FaceError("MODEL_INVALID", "broken", { hint: "mend it" });
+    if (data.slow !== undefined) {
+      while (Atomics.load(data.slow, 0) === 0) Atomics.wait(data.slow, 0, 0, 100);
+      Atomics.store(data.slow, 0, 2);
+    }
     return {
       add: (a, b) => a + b,
       fail: (code) => {
@@ -186,5 +190,17 @@ describe("WorkerPool", () => {
     const pool = new WorkerPool<ThreadCalls>(2, () => start({ broken: true }));
     await expect(pool.open()).rejects.toMatchObject({ code: "MODEL_INVALID" });
     await expect(pool.call("id", [])).rejects.toThrow("internal: the thread pool was closed");
+  });
+
+  it("ends no thread while it opens, where another has failed", async () => {
+    const slow = gate();
+    const clients = [start({ broken: true }), start({ slow })];
+    const [broken] = clients;
+    const pool = new WorkerPool<ThreadCalls>(2, () => clients.shift()!);
+    const opening = expect(pool.open()).rejects.toMatchObject({ code: "MODEL_INVALID" });
+    await expect(broken!.ready).rejects.toThrow("broken");
+    Atomics.store(slow, 0, 1);
+    await opening;
+    expect(slow[0]).toBe(2);
   });
 });

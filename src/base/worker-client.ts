@@ -261,6 +261,17 @@ export class WorkerClient<C extends Calls<C>> implements AsyncDisposable {
 }
 
 /**
+ * Waits until threads are open. Where one fails, the others are waited for first: native code that throws in a thread that is being ended
+ * ends the process.
+ * @throws what one of them throws.
+ */
+export async function untilOpen(threads: readonly Pick<WorkerClient<never>, "ready">[]): Promise<void> {
+  const opened = await Promise.allSettled(threads.map(({ ready }) => ready));
+  const failed = opened.find((each) => each.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+/**
  * Up to `size` threads that share the same calls, started when they are needed: each call goes to the least busy thread,
  * and a thread that dies is replaced.
  */
@@ -278,12 +289,12 @@ export class WorkerPool<C extends Calls<C>> implements AsyncDisposable {
 
   /**
    * Starts all threads and waits until they are open.
-   * @throws what the first of them to fail throws; the others are ended.
+   * @throws what one of them throws; the others are ended.
    */
   async open(): Promise<void> {
     while (this.#clients.length < this.#size) this.#clients.push(this.#start());
     try {
-      await Promise.all(this.#clients.map(({ ready }) => ready));
+      await untilOpen(this.#clients);
     } catch (error) {
       await this.terminate();
       throw error;

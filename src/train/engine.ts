@@ -3,7 +3,7 @@ import "../onnx/runtime/runtime.ts";
 import { availableParallelism } from "node:os";
 import { FaceError } from "../base/errors.ts";
 import { sizeOf, type TensorMap } from "../base/tensor.ts";
-import { WorkerClient } from "../base/worker-client.ts";
+import { untilOpen, WorkerClient } from "../base/worker-client.ts";
 import { embeddingSizeOf, type ImageSize } from "../model/model-config.ts";
 import type { Verifier } from "../model/verifier.ts";
 import { createReduceBuffer, type ReduceBuffer } from "./all-reduce.ts";
@@ -94,7 +94,7 @@ export class TrainingEngine implements Verifier {
     });
     const engine = new TrainingEngine(options, workers, rows);
     try {
-      await Promise.all(workers.map((worker) => worker.ready));
+      await untilOpen(workers);
     } catch (error) {
       await engine.#terminate();
       throw error;
