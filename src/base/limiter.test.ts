@@ -106,4 +106,19 @@ describe("eachLimited", () => {
     await expect(calls).rejects.toThrow("second");
     expect(ended).toBe(1);
   });
+
+  it("starts none for an item that it waited for while a call failed", async () => {
+    const started: number[] = [];
+    async function* items() {
+      yield 0;
+      await setImmediate();
+      yield 1;
+    }
+    const calls = eachLimited(items(), 2, async (item) => {
+      started.push(item);
+      throw new Error("first");
+    });
+    await expect(calls).rejects.toThrow("first");
+    expect(started).toEqual([0]);
+  });
 });

@@ -104,6 +104,8 @@ export async function eachLimited<T>(
   let index = 0;
   try {
     for await (const item of items) {
+      // A call may have failed while the item was waited for.
+      if (errors.length > 0) break;
       const call = work(item, index++)
         .catch((error: unknown) => void errors.push(error))
         .finally(() => running.delete(call));
