@@ -49,9 +49,9 @@ export function photoBox(key: string | undefined): PhotoBox {
           },
         );
       }
-      const decipher = createDecipheriv(CIPHER, secret, stored.subarray(0, NONCE));
-      decipher.setAuthTag(stored.subarray(stored.length - TAG));
       try {
+        const decipher = createDecipheriv(CIPHER, secret, stored.subarray(0, NONCE));
+        decipher.setAuthTag(stored.subarray(stored.length - TAG));
         return Buffer.concat([
           decipher.update(stored.subarray(NONCE, stored.length - TAG)),
           decipher.final(),
