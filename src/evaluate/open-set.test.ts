@@ -4,6 +4,7 @@ import { Random } from "../base/random.ts";
 import { type EmbeddedPerson, measureIdentification } from "./identification.ts";
 import { measureOpenSet, type OpenSetReport } from "./open-set.ts";
 import { openSetText } from "./open-set-text.ts";
+import { openSetSection } from "./report-open-set.ts";
 
 const DIMENSIONS = 32;
 const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, i) => sum + value * b[i]!, 0);
@@ -83,6 +84,14 @@ describe("measureOpenSet", () => {
     expect(last).toEqual([80, 80]);
     expect(await measureOpenSet(people, options)).toEqual(report);
     expect(await measureOpenSet(people, { ...options, seed: 7 })).not.toEqual(report);
+  });
+
+  it("is reported of two people too, whose one stranger gives no rate to draw", async () => {
+    const report = await measureOpenSet(crowd(2, 2, 0.1), { template: "best", compare });
+    expect([report.curve, report.points]).toEqual([[], []]);
+    const { source: text } = openSetSection({ ...report, dataset: "drawn" });
+    expect(text).toContain("CMC: enrolled people");
+    expect(text).not.toContain("DIR over FPIR. Band");
   });
 
   it("refuses fewer than two people with several photographs", async () => {

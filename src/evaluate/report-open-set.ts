@@ -30,7 +30,7 @@ export function openSetSection(report: OpenSetReport & { readonly dataset: strin
     "Identification",
     html`<p>Of the ${countText(people)} people in the dataset ${report.dataset}, ${countText(enrolled)} are enrolled and compared by ${compared}. One photograph of each of ${countText(mated)} of them and of ${countText(strangers)} strangers is searched for; means of ${splits} divisions of the people. DIR: enrolled people who are named rightly. FPIR: strangers who are named. Intervals: 95 %, by drawing the people anew, or Wilson's where every draw says the same.</p>
 <div class="charts">
-${figure(dirChart(curve), "DIR over FPIR. Band: 95 % confidence.")}
+${curve.length === 0 ? "" : figure(dirChart(curve), "DIR over FPIR. Band: 95 % confidence.")}
 ${figure(cmcChart(cmc), "CMC: enrolled people among the first candidates, at any similarity.")}
 </div>`,
     table("Identification", ["", "rate", "95 %", "threshold"], rows),
