@@ -121,6 +121,21 @@ export class GalleryClient {
       const text = `GalleryClient: timeoutMs: got ${timeoutMs}, expected a whole number from 1 to ${MOST_TIMEOUT_MS}`;
       throw new FaceError("CONFIG_INVALID", text);
     }
+    // A header takes neither spaces nor ends of lines, and fetch no secrets in addresses; errors do not repeat them.
+    if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) {
+      throw new FaceError("CONFIG_INVALID", "GalleryClient: key: it has characters that no key has", {
+        hint: "pass the key as faceid keys add printed it, without spaces and quotes",
+      });
+    }
+    if (URL.canParse(url) && new URL(url).username !== "") {
+      throw new FaceError(
+        "CONFIG_INVALID",
+        "GalleryClient: url: an address without name and password is wanted",
+        {
+          hint: "pass the server's key as `key`",
+        },
+      );
+    }
     this.#base = url.replace(/\/+$/, "");
     this.#gallery = `/v1/galleries/${segment(name)}`;
     this.#key = key;

@@ -6,6 +6,7 @@ import { type AddressInfo, createServer as createTcp, type Server } from "node:n
 import { join } from "node:path";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../test/support/photos.ts";
+import { FaceError } from "../base/errors.ts";
 import { decodeInto, encodePng } from "../image/decode.ts";
 import { GalleryClient } from "./gallery-client.ts";
 import { request } from "./request.ts";
@@ -103,6 +104,23 @@ describe("request", () => {
   it("sends a name and password of the address as a header", async () => {
     await request({ url: `http://me:p%40ss@127.0.0.1:${port}` }, images);
     expect(asked[0]!.authorization).toBe(`Basic ${Buffer.from("me:p@ss").toString("base64")}`);
+  });
+
+  it("names no password of an address in an error", async () => {
+    for (const [url, message] of [
+      ["http://me:secret@127.0.0.1:2", "no server answers at http://127.0.0.1:2: "],
+      ["http://me:sec%zzret@example.org", '"http://example.org" is no address'],
+      ["me:sec/ret@example.org", '"example.org" is no address'],
+      ["ftp://me:secret@example.org/a@b", '"ftp://example.org/a@b" is no address'],
+    ] as const) {
+      const error = await request({ url }, images).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(FaceError);
+      expect((error as FaceError).message).toContain(message);
+    }
+    const client = (options: { url?: string; key?: string }) => () =>
+      new GalleryClient({ url: "http://localhost", gallery: "people", ...options });
+    expect(client({ key: "secret\n" })).toThrow("GalleryClient: key: it has characters that no key has");
+    expect(client({ url: "http://me:secret@localhost" })).toThrow("an address without name and password");
   });
 
   it("asks a model without signatures by :verify, and any other where that is wanted", async () => {

@@ -80,7 +80,7 @@ async function lineFor({ url, model, verify }: RestTarget): Promise<string | und
 }
 
 async function unreachable(target: RestTarget, error: unknown, exchange: Exchange): Promise<FaceError> {
-  const { url } = target;
+  const url = shownAddress(target.url);
   const failure = exchangeFailure(url, error, exchange);
   if (failure !== undefined) return failure;
   const cause = causeOf(error);
@@ -100,24 +100,48 @@ async function unreachable(target: RestTarget, error: unknown, exchange: Exchang
   });
 }
 
+const withProtocol = (text: string) => (/^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`);
+
+/** An address as errors name it, without the password that it may hold. */
+function shownAddress(text: string): string {
+  // In one that cannot be read, a password may hold any character: what stands before the last @ goes.
+  const secret = URL.canParse(withProtocol(text)) ? /^(.*?\/\/)?[^/?#]*@/s : /^(.*?\/\/)?.*@/s;
+  return text.replace(secret, "$1");
+}
+
+/** Text of a part of an address, with or without percents; undefined for percents that are none. */
+function decodedPart(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * The address of a server: `localhost:8501` is one too, and a path before `/v1` stays.
  * @throws FaceError `CONFIG_INVALID`.
  */
 function addressOf(text: string): { readonly base: string; readonly headers: Record<string, string> } {
-  const full = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? text : `http://${text}`;
+  const full = withProtocol(text);
   const url = URL.canParse(full) ? new URL(full) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol) || url.hostname === "") {
-    throw new FaceError("CONFIG_INVALID", `${JSON.stringify(text)} is no address of a REST interface`, {
-      hint: "pass one such as http://localhost:8501 or https://example.org/faces; --grpc takes HOST:PORT",
-    });
+  const secret = [url?.username ?? "", url?.password ?? ""].map(decodedPart);
+  const isReadable = url !== undefined && !secret.includes(undefined);
+  if (!isReadable || !/^https?:$/.test(url.protocol) || url.hostname === "") {
+    throw new FaceError(
+      "CONFIG_INVALID",
+      `${JSON.stringify(shownAddress(text))} is no address of a REST interface`,
+      {
+        hint: "pass one such as http://localhost:8501 or https://example.org/faces; --grpc takes HOST:PORT",
+      },
+    );
   }
-  const { origin, pathname, username, password } = url;
-  const secret = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+  const { origin, pathname, username } = url;
   return {
     base: `${origin}${pathname.replace(/(\/v1(\/.*)?)?\/*$/, "")}`,
     // fetch refuses addresses with a name and password.
-    headers: username === "" ? {} : { authorization: `Basic ${secret.toString("base64")}` },
+    headers:
+      username === "" ? {} : { authorization: `Basic ${Buffer.from(secret.join(":")).toString("base64")}` },
   };
 }
 
@@ -170,7 +194,7 @@ function inputsOf({ text, isCut }: RestAnswer, model: string): DescribedInput[] 
 export async function requestRest(target: RestTarget, images: readonly [string, string]): Promise<Answer> {
   if (target.verify !== undefined) return await askVerify(target, images, target.verify);
   const metadata = await ask(target, "/metadata");
-  if (!isOk(metadata.status)) return readAnswer(metadata, "predict", target.url);
+  if (!isOk(metadata.status)) return readAnswer(metadata, "predict", shownAddress(target.url));
   const inputs = inputsOf(metadata, target.model);
   if (inputs === undefined) return await askVerify(target, images, {});
   const ports = imagePorts(inputs, target.model);
@@ -179,7 +203,10 @@ export async function requestRest(target: RestTarget, images: readonly [string, 
     ports.map(({ name, height, width }, i) => [name, nested(pictures[i]!.tensor.data, height, width)]),
   );
   const answered = await ask(target, ":predict", JSON.stringify({ instances: [instance] }), true);
-  return { ...readAnswer(answered, "predict", target.url), ...doubtfulPictures(pictures, ports) };
+  return {
+    ...readAnswer(answered, "predict", shownAddress(target.url)),
+    ...doubtfulPictures(pictures, ports),
+  };
 }
 
 /** Sends two files as they are to `:verify`, which finds the faces in them. */
@@ -190,7 +217,7 @@ async function askVerify(
 ): Promise<Answer> {
   const [anchor, verification] = await Promise.all(images.map(fileOf));
   const answered = await ask(target, ":verify", JSON.stringify({ anchor, verification, ...wish }));
-  return readAnswer(answered, "verify", target.url);
+  return readAnswer(answered, "verify", shownAddress(target.url));
 }
 
 async function fileOf(path: string): Promise<{ b64: string }> {

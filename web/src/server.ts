@@ -41,8 +41,11 @@ export const keyInUse = (): string | undefined => key;
 export const clientOf = (gallery = ""): GalleryClient =>
   new GalleryClient({ url: location.origin, gallery, key });
 
+/** A key with characters that no key has is refused before it is sent. */
 export const isRefusedKey = (error: unknown): boolean =>
-  error instanceof ServiceError && error.httpStatus === 401;
+  error instanceof ServiceError ? error.httpStatus === 401 : isInvalid(error);
+
+const isInvalid = (error: unknown) => error instanceof FaceError && error.code === "CONFIG_INVALID";
 
 /** Asks the served model about photographs. */
 async function ask<A>(facts: ServiceFacts, verb: "verify" | "detect", form: FormData): Promise<A> {
